@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "mesh/window.hpp"
+
+namespace loremd {
+
+// Mesh to atoms: values(i, c) = sum_g w_g(r_i) mesh(g, c), the transpose of `spread`, with the same
+// weights, directions and errors.
+//
+//   mesh    call.shape
+//   values  (atoms, channels)   overwritten
+template <class T>
+void interpolate(const MeshCall &call, const T *mesh, T *values);
+
+// Derivative of sum_c charges(i, c) values(i, c) by the fractional coordinates of atom i:
+//   gradient(i, a) = sum_g d_a w_g(r_i) sum_c charges(i, c) mesh(g, c).
+// With call.directions, w_g is replaced by its derivative along the direction: a row of the Hessian.
+//
+//   charges   (atoms, channels)
+//   gradient  (atoms, 3)          overwritten; double, as all that concerns positions
+template <class T>
+void interpolate_gradient(const MeshCall &call, const T *mesh, const T *charges, double *gradient);
+
+}  // namespace loremd

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "error.hpp"
+#include "host_device.hpp"
+
+namespace loremd {
+
+using Vector3 = std::array<double, 3>;
+using Matrix3 = std::array<std::array<double, 3>, 3>;  // rows
+
+// A periodic mesh over a cell, several real channels per point.
+//
+//   address of point (x, y, z), channel c:   ((x * ny + y) * nz + z) * channels + c
+//
+// Channels are fastest, so that one set of window weights serves them all in full vector lanes, and
+// the z neighbours of a point follow directly: a window row of `order` points is one contiguous run
+// (two where it wraps around).
+struct MeshShape {
+  std::array<int64_t, 3> points;
+  int64_t channels;
+
+  LOREMD_HOST_DEVICE int64_t size() const { return points[0] * points[1] * points[2] * channels; }
+  LOREMD_HOST_DEVICE int64_t row(int64_t x, int64_t y) const {
+    return (x * points[1] + y) * points[2] * channels;
+  }
+};
+
+// The half spectrum of a real mesh: kz = 0 .. nz/2 only.
+LOREMD_HOST_DEVICE int64_t half_spectrum_points(int64_t nz) { return nz / 2 + 1; }
+
+LOREMD_HOST_DEVICE int64_t wrap(int64_t index, int64_t n) {
+  const int64_t remainder = index % n;
+  return remainder < 0 ? remainder + n : remainder;
+}
+
+// A window must not meet itself around the cell.
+inline void check_mesh(const std::array<int64_t, 3> &points, int order) {
+  for (int64_t n : points) {
+    check(n >= order, "mesh ", points[0], " x ", points[1], " x ", points[2],
+          " is too coarse for order ", order, "; every direction needs at least ", order, " points");
+  }
+}
+
+}  // namespace loremd

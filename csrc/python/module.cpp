@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The core for numpy, without torch: window weights, influence function, choice of the mesh.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "dispatch.hpp"
+#include "math/bspline.hpp"
+#include "mesh/influence.hpp"
+#include "tuning/mesh_plan.hpp"
+
+namespace py = pybind11;
+
+namespace {
+
+using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
+
+loremd::Matrix3 matrix_of(const Array &cell) {
+  loremd::check(cell.ndim() == 2 && cell.shape(0) == 3 && cell.shape(1) == 3,
+                "expected a cell of shape (3, 3)");
+  loremd::Matrix3 rows;
+  for (int a = 0; a < 3; ++a) {
+    for (int b = 0; b < 3; ++b) rows[a][b] = cell.at(a, b);
+  }
+  return rows;
+}
+
+Array window_weights(double fraction, int order, int derivative) {
+  loremd::check(fraction >= 0 && fraction < 1, "fraction is ", fraction, "; allowed: [0, 1)");
+  loremd::check(derivative >= 0 && derivative <= 2, "derivative is ", derivative,
+                "; allowed: 0, 1, 2");
+  Array weights(order);
+  loremd::dispatch_order(order, [&](auto p) {
+    double w[3][p()];
+    loremd::bspline_weights<p()>(fraction, w[0], w[1], w[2]);
+    std::copy_n(w[derivative], p(), weights.mutable_data());
+  });
+  return weights;
+}
+
+Array influence_sum(const Array &metric, std::array<int64_t, 3> mesh, int order, double smearing) {
+  const auto rows = matrix_of(metric);
+  loremd::check_mesh(mesh, order);
+  Array influence({mesh[0], mesh[1], mesh[2] / 2 + 1});
+  loremd::influence_sum({&rows[0][0], nullptr, mesh, order, smearing}, influence.mutable_data());
+  return influence;
+}
+
+py::dict plan_mesh(const Array &cell, int64_t atoms, double cutoff, double accuracy,
+                   int64_t channels, double smearing, std::array<int64_t, 3> mesh, int order) {
+  const auto plan = loremd::plan_mesh(
+      {matrix_of(cell), atoms, channels, cutoff, accuracy, smearing, mesh, order});
+  py::dict result;
+  result["smearing"] = plan.smearing;
+  result["mesh"] = plan.points;
+  result["order"] = plan.order;
+  result["real_space_error"] = plan.real_space_error;
+  result["mesh_error"] = plan.mesh_error;
+  return result;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+  using namespace py::literals;
+  m.doc() = "The core of loremd for numpy, without torch.";
+  py::register_exception<loremd::Error>(m, "Error", PyExc_ValueError);
+  m.attr("smallest_order") = loremd::smallest_order;
+  m.attr("largest_order") = loremd::largest_order;
+  m.def("window_weights", &window_weights, "fraction"_a, "order"_a, "derivative"_a = 0,
+        "B-spline weights (order,) of the mesh points around a coordinate, or their derivative "
+        "by it in units of the mesh spacing; see csrc/core/math/bspline.hpp.");
+  m.def("influence_sum", &influence_sum, "metric"_a, "mesh"_a, "order"_a, "smearing"_a,
+        "Optimal influence function (nx, ny, nz//2+1) without the factor points/volume; metric is "
+        "the inverse of cell @ cell.T.");
+  m.def("plan_mesh", &plan_mesh, "cell"_a, "atoms"_a, "cutoff"_a, "accuracy"_a, "channels"_a = 1,
+        "smearing"_a = 0.0, "mesh"_a = std::array<int64_t, 3>{0, 0, 0}, "order"_a = 0,
+        "Smearing, mesh and order for a relative accuracy of the potentials, with the estimated "
+        "errors; zeros mean automatic.");
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Schemas of torch.ops.loremd. Model files refer to them: a schema never changes, a change gets a
+// new name.
+#include <torch/library.h>
+
+TORCH_LIBRARY(loremd, m) {
+  m.def("spread(Tensor fractions, Tensor charges, SymInt[] mesh_shape, int order) -> Tensor");
+  m.def(
+      "spread_directional(Tensor fractions, Tensor directions, Tensor charges, "
+      "SymInt[] mesh_shape, int order) -> Tensor");
+  m.def("interpolate(Tensor fractions, Tensor mesh, int order) -> Tensor");
+  m.def(
+      "interpolate_directional(Tensor fractions, Tensor directions, Tensor mesh, int order) "
+      "-> Tensor");
+  m.def(
+      "interpolate_gradient(Tensor fractions, Tensor mesh, Tensor charges, int order) -> Tensor");
+  m.def(
+      "interpolate_gradient_directional(Tensor fractions, Tensor directions, Tensor mesh, "
+      "Tensor charges, int order) -> Tensor");
+
+  m.def("convolve(Tensor mesh, Tensor influence) -> Tensor");
+  m.def("correlate(Tensor a, Tensor b) -> Tensor");
+
+  m.def(
+      "influence_sum(Tensor metric, SymInt[] mesh_shape, int order, float smearing) -> Tensor");
+  m.def(
+      "influence_sum_directional(Tensor metric, Tensor direction, SymInt[] mesh_shape, int order, "
+      "float smearing) -> Tensor");
+  m.def(
+      "influence_sum_gradient(Tensor metric, Tensor weights, SymInt[] mesh_shape, int order, "
+      "float smearing) -> Tensor");
+  m.def(
+      "influence_sum_gradient_directional(Tensor metric, Tensor direction, Tensor weights, "
+      "SymInt[] mesh_shape, int order, float smearing) -> Tensor");
+
+  m.def("pair_sum(Tensor weights, Tensor charges, Tensor pairs, SymInt n_out) -> Tensor");
+  m.def("pair_dot(Tensor a, Tensor b, Tensor pairs) -> Tensor");
+
+  m.def("halo_exchange(Tensor owned, SymInt n, int comm) -> Tensor");
+  m.def("halo_reduce(Tensor all, SymInt n_owned, int comm) -> Tensor");
+  m.def("sum_over_ranks(Tensor values, int comm) -> Tensor");
+
+  m.def(
+      "plan_mesh(Tensor cell, int atoms, int channels, float cutoff, float accuracy, "
+      "float smearing, int[] mesh_shape, int order) -> (float, int[], int, float, float)");
+  m.def(
+      "mesh_errors(Tensor cell, int atoms, float cutoff, float smearing, int[] mesh_shape, "
+      "int order) -> (float, float)");
+}

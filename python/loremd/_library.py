@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Load the compiled ops, which register themselves as `torch.ops.loremd`."""
+
+from pathlib import Path
+
+import torch
+
+LIBRARY_NAME = "libloremd_torch.so"
+
+
+def find_in_package(name: str) -> Path:
+    """Path of a compiled file. In an editable install it is not beside the sources, so all folders
+    of the package are searched. Raises ImportError that says how to build."""
+    import loremd
+
+    folders = [Path(folder) for folder in loremd.__path__]
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    raise ImportError(
+        f"{name} is not in {', '.join(map(str, folders))}: the compiled part of loremd is missing. "
+        "Build it with `pip install --no-build-isolation .` in the source folder."
+    )
+
+
+def minor(version: str) -> str:
+    """'2.13.0+cpu' -> '2.13'; torch's C++ ABI changes with every minor version."""
+    return ".".join(version.split("+")[0].split(".")[:2])
+
+
+def build_info() -> dict[str, str]:
+    """Versions the compiled part was built with: torch, its CUDA, loremd's CUDA, LAMMPS, compiler."""
+    namespace: dict[str, str] = {}
+    exec(find_in_package("_build_info.py").read_text(), namespace)
+    keys = ("TORCH_VERSION", "TORCH_CUDA", "CUDA", "LAMMPS", "COMPILER")
+    return {key.lower(): namespace[key] for key in keys}
+
+
+def load() -> None:
+    """Load the ops library once. Raises ImportError if it was built for another torch."""
+    library = find_in_package(LIBRARY_NAME)
+    built = build_info()["torch_version"]
+    if minor(built) != minor(torch.__version__):
+        raise ImportError(
+            f"loremd was built for torch {built}, but torch {torch.__version__} is installed, and "
+            "the two do not fit. Rebuild loremd in its source folder with "
+            "`pip install --no-build-isolation --force-reinstall --no-deps .`"
+        )
+    torch.ops.load_library(str(library))
