@@ -45,6 +45,9 @@ class MeshPotential(torch.nn.Module):
     Raises ValueError for a value out of range.
     """
 
+    requested_mesh: List[int]
+    mesh: List[int]
+
     def __init__(
         self,
         cutoff: float,
@@ -63,13 +66,14 @@ class MeshPotential(torch.nn.Module):
         ):
             if value not in allowed:
                 raise ValueError(f"{name} is '{value}'; allowed: {', '.join(allowed)}")
+        self.float32_floor = FLOAT32_FLOOR  # scripted code reads attributes, not globals
         self.cutoff = 0.0
         self.accuracy = 0.0
         self.requested_smearing = 0.0
-        self.requested_mesh: List[int] = []
+        self.requested_mesh = []
         self.requested_order = 0
         self.smearing = 0.0
-        self.mesh: List[int] = []
+        self.mesh = []
         self.order = 0
         self.planned = False
         self.configure(cutoff, accuracy, smearing, [] if mesh is None else list(mesh), order)
@@ -176,7 +180,7 @@ class MeshPotential(torch.nn.Module):
             raise ValueError(f"{len(sizes)} structures with ghosts; ghosts go with one structure")
         if comm != 0 and not self.planned:
             raise ValueError("on several ranks MeshPotential needs a plan; call plan() before")
-        values = charges.to(torch.float64 if self.accuracy < FLOAT32_FLOOR else charges.dtype)
+        values = charges.to(torch.float64 if self.accuracy < self.float32_floor else charges.dtype)
         smooth: List[Tensor] = []
         smearings: List[float] = []
         start = 0

@@ -384,7 +384,8 @@ class Lorem(nn.Module):
         self.num_message_passing = int(options["num_message_passing"])
         self.lr = bool(options["lr"])
         self.num_channels = 1 + (int(options["max_degree_lr"]) + 1) ** 2 if self.lr else 0
-        self.atomic_numbers = []
+        self.atomic_numbers = []  # elements it was made for; [] means that none is known
+        self.provenance = {}
         self.basis = RadialBasis(self.cutoff, int(options["num_radial"]), str(options["cutoff_fn"]))
         self.harmonics = SphericalHarmonics(int(options["max_degree"]))
         self.first = FirstBlock(options)

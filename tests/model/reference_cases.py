@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from ase import Atoms
 
+from loremd.calculator import Calculator
+from loremd.checkpoint import import_checkpoint
 from loremd.model import Lorem
 from loremd.neighbors import neighbor_list
 
@@ -95,3 +98,22 @@ def mesh_case(name, accuracy=1e-6):
     model, arrays = load_case(name)
     model.set_long_range("mesh", 6.0, accuracy, 0.0, [], 0)
     return deviations(evaluate(model, arrays), arrays)
+
+
+def checkpoint_case(structure):
+    """Deviations of the imported checkpoint in float64 with the exact sum."""
+    model = import_checkpoint(CHECKPOINT).double()
+    model.set_long_range("ewald", 7.0, 1e-15, 0.0, [], 0)
+    arrays = load_checkpoint_reference(structure)
+    return deviations(evaluate(model, arrays), arrays)
+
+
+def checkpoint_float32(structure):
+    """Absolute deviations (eV, eV/Å, eV/Å³) of the float32 calculator from the float64 fields."""
+    arrays = load_checkpoint_reference(structure)
+    atoms = Atoms(arrays["numbers"], arrays["positions"], cell=arrays["cell"], pbc=arrays["pbc"])
+    atoms.calc = Calculator(CHECKPOINT, dtype="float32", accuracy=1e-5)
+    results = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
+    if "stress" in arrays:
+        results["stress"] = atoms.get_stress(voigt=False)
+    return {name: float(np.abs(value - arrays[name]).max()) for name, value in results.items()}

@@ -7,6 +7,9 @@ import torch
 from reference_cases import (
     CASES,
     MESH_CASES,
+    STRUCTURES,
+    checkpoint_case,
+    checkpoint_float32,
     deviations,
     evaluate,
     exact_case,
@@ -85,3 +88,25 @@ def test_parameters_round_trip():
     assert stored.keys() == rebuilt.keys()
     assert all(np.array_equal(stored[path], rebuilt[path]) for path in stored)
     assert all(not path.startswith("params/") for path in stored)
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_checkpoint_float64(structure):
+    found = checkpoint_case(structure)
+    assert ("stress" in found) == (structure == "periodic")
+    assert max(found.values()) < 1e-9, found
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_checkpoint_float32(structure):
+    found = checkpoint_float32(structure)
+    assert max(found.values()) < 2e-4, found
+
+
+def test_table_of_deviations(capsys):
+    import deviations as table
+
+    assert table.main() == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in CASES)
+    assert "checkpoint periodic" in printed

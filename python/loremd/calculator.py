@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""ASE calculator."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any, ClassVar, Dict, List, Optional, Union
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator as AseCalculator
+from ase.calculators.calculator import PropertyNotImplementedError, all_changes
+from ase.data import chemical_symbols
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from . import ops
+from .checkpoint import import_checkpoint
+from .export import load
+from .model import Lorem
+from .neighbors import neighbor_list
+
+_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+class Calculator(AseCalculator):
+    """Energies, forces and stress of a LOREM model for ASE.
+
+    Args:
+        model_or_path: a model, a model file, or a checkpoint folder of lorem-jax. A model that is
+            passed in is copied.
+        device: of the evaluation.
+        dtype: "float32" for network and mesh in float32 (geometry and sums of energies are float64
+            in any case), "float64" for everything in float64.
+        accuracy: of the long-range potentials, as in MeshPotential. Structures that are periodic in
+            three directions use the mesh, all others the exact sum.
+
+    Results: energy and free_energy (eV, the same), energies (per atom), forces (eV/Å), stress
+    (eV/Å³, Voigt order xx, yy, zz, yz, xz, xy, positive under tension; only with periodic
+    directions); and in ``results`` also charges and potentials (n, channels), dimensionless and 1/Å,
+    and for the mesh ``plan``, its parameters and estimated errors.
+    """
+
+    implemented_properties: ClassVar[List[str]] = [
+        "energy",
+        "free_energy",
+        "energies",
+        "forces",
+        "stress",
+    ]
+
+    def __init__(
+        self,
+        model_or_path: Union[Lorem, str, Path],
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+        accuracy: float = 1e-5,
+        **options: Any,
+    ):
+        super().__init__(**options)
+        if dtype not in _DTYPES:
+            raise ValueError(f"dtype is {dtype!r}, but must be one of {', '.join(_DTYPES)}")
+        model = _read_model(model_or_path)
+        self.model = model.to(device=device, dtype=_DTYPES[dtype]).requires_grad_(False)
+        self.device = torch.device(device)
+        self.accuracy = float(accuracy)
+        self.model.set_long_range("mesh", model.cutoff, self.accuracy, 0.0, [], 0)
+        self._plan: Optional[Dict[str, float]] = None
+        self._planned_atoms = 0
+
+    def calculate(
+        self,
+        atoms: Optional[Atoms] = None,
+        properties: Optional[List[str]] = None,
+        system_changes: List[str] = all_changes,
+    ) -> None:
+        """Compute everything at once: one forward and one backward pass.
+
+        Raises:
+            ValueError: an element that the model does not know, positions that are not finite, a
+                periodic cell without volume, or exactly one periodic direction.
+        """
+        super().calculate(atoms, properties, system_changes)
+        self._check_elements()
+        pbc = np.asarray(self.atoms.pbc)
+        if properties is not None and "stress" in properties and not pbc.any():
+            raise PropertyNotImplementedError(
+                "a structure without periodic direction has no stress"
+            )
+        cell = np.asarray(self.atoms.cell.array, dtype=np.float64)
+        pairs, shifts = neighbor_list(self.atoms.positions, cell, pbc, self.model.list_cutoff())
+        if self.model.lr and pbc.all() and len(self.atoms):
+            self._keep_or_make_plan(torch.from_numpy(cell))
+        self.results = self._evaluate(cell, pbc, pairs, shifts)
+        if self._plan is not None and pbc.all():
+            self.results["plan"] = dict(self._plan)
+
+    def _evaluate(
+        self, cell: np.ndarray, pbc: np.ndarray, pairs: torch.Tensor, shifts: torch.Tensor
+    ) -> Dict[str, Any]:
+        def tensor(array: np.ndarray) -> torch.Tensor:
+            return torch.tensor(array, device=self.device)
+
+        positions = tensor(self.atoms.positions.astype(np.float64)).requires_grad_()
+        strain = torch.zeros(3, 3, dtype=torch.float64, device=self.device, requires_grad=True)
+        deformation = torch.eye(3, dtype=torch.float64, device=self.device) + strain
+        output = self.model(
+            tensor(self.atoms.numbers.astype(np.int64)),
+            positions @ deformation,
+            tensor(cell) @ deformation,
+            tensor(pbc),
+            pairs.to(self.device),
+            shifts.to(self.device),
+            len(self.atoms),
+        )
+        energy = output["energies"].sum()
+        gradient, virial = torch.autograd.grad(energy, (positions, strain))
+        results = {
+            "energy": float(energy.detach()),
+            "free_energy": float(energy.detach()),
+            "energies": output["energies"].detach().cpu().numpy(),
+            "forces": -gradient.cpu().numpy(),
+            "charges": output["charges"].detach().cpu().numpy(),
+            "potentials": output["potentials"].detach().cpu().numpy(),
+        }
+        volume = abs(np.linalg.det(cell))
+        if pbc.any() and volume > 0:
+            results["stress"] = full_3x3_to_voigt_6_stress(virial.cpu().numpy() / volume)
+        return results
+
+    def _check_elements(self) -> None:
+        known = self.model.atomic_numbers
+        unknown = sorted(set(self.atoms.numbers.tolist()) - set(known))
+        if known and unknown:
+            names = ", ".join(chemical_symbols[z] for z in unknown)
+            listed = ", ".join(chemical_symbols[z] for z in known)
+            raise ValueError(f"the model does not know {names}; it was made for {listed}")
+
+    def _keep_or_make_plan(self, cell: torch.Tensor) -> None:
+        """Plan the mesh for a new system, or if the cell has changed so much that the plan fails.
+
+        Between two plans the energy is a smooth function of positions and cell.
+        """
+        n = len(self.atoms)
+        if self._plan is not None and n == self._planned_atoms and self._plan_is_good(cell):
+            return
+        self._plan = self.model.plan_long_range(cell, n)
+        self._planned_atoms = n
+
+    def _plan_is_good(self, cell: torch.Tensor) -> bool:
+        plan = self._plan
+        mesh = [int(plan[name]) for name in ("nx", "ny", "nz")]
+        errors = ops.mesh_errors(
+            cell, self._planned_atoms, plan["cutoff"], plan["smearing"], mesh, int(plan["order"])
+        )
+        total = float(np.hypot(errors["real_space"], errors["mesh"]))
+        return total <= self.accuracy
+
+
+def _read_model(model_or_path: Union[Lorem, str, Path]) -> Lorem:
+    if isinstance(model_or_path, Lorem):
+        return copy.deepcopy(model_or_path)
+    if Path(model_or_path).is_dir():
+        return import_checkpoint(model_or_path)
+    return load(model_or_path)
