@@ -38,8 +38,8 @@ class Calculator(AseCalculator):
 
     Results: energy and free_energy (eV, the same), energies (per atom), forces (eV/Å), stress
     (eV/Å³, Voigt order xx, yy, zz, yz, xz, xy, positive under tension; only with periodic
-    directions); and in ``results`` also charges and potentials (n, channels), dimensionless and 1/Å,
-    and for the mesh ``plan``, its parameters and estimated errors.
+    directions); and in ``results`` also charges (n, channels), dimensionless, potentials
+    (n, channels), 1/Å, and for the mesh ``plan``, its parameters and estimated errors.
     """
 
     implemented_properties: ClassVar[List[str]] = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Print how far the model is from the reference cases: ``python tests/model/deviations.py``.
+"""Print how far the model is from the reference cases: ``python -m tests.model.deviations``.
 
 Every number is the largest deviation from lorem-jax's float64 result, relative to the largest entry
 of the quantity; for the checkpoint in float32 it is absolute, in eV and eV/Å.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from reference_cases import (
+from .reference_cases import (
     CASES,
     MESH_CASES,
     QUANTITIES,

@@ -50,7 +50,7 @@ def load_checkpoint_reference(structure):
 
 
 def evaluate(model, arrays, list_cutoff=None):
-    """Energy, energies without offsets, forces, stress, charges and potentials, as float64 arrays."""
+    """Energies without offsets, the total with them, derivatives, charges, potentials; float64."""
     positions = torch.tensor(arrays["positions"], requires_grad=True)
     numbers = torch.tensor(arrays["numbers"])
     cell, pbc = torch.tensor(arrays["cell"]), torch.tensor(arrays["pbc"])

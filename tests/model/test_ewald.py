@@ -5,11 +5,12 @@ import math
 
 import pytest
 import torch
-from crystals import CRYSTALS, displaced, madelung_energy
 
 from loremd import EwaldPotential
 from loremd.ewald import _normal, _reciprocal, _slab_correction, _two_periodic
 from loremd.neighbors import neighbor_list
+
+from .crystals import CRYSTALS, displaced, madelung_energy
 
 DTYPE = torch.float64
 UNIMODULAR = {

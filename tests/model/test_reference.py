@@ -4,7 +4,10 @@
 import numpy as np
 import pytest
 import torch
-from reference_cases import (
+
+from loremd.neighbors import neighbor_list
+
+from .reference_cases import (
     CASES,
     MESH_CASES,
     STRUCTURES,
@@ -16,8 +19,6 @@ from reference_cases import (
     load_case,
     mesh_case,
 )
-
-from loremd.neighbors import neighbor_list
 
 
 def test_all_cases_are_there():
@@ -82,7 +83,7 @@ def test_scripted_equals_eager(name):
 
 
 def test_parameters_round_trip():
-    model, arrays = load_case("case2_nacl8_mp1")
+    model, _ = load_case("case2_nacl8_mp1")
     stored = model.to_parameters()
     rebuilt = type(model).from_parameters(model.hyperparameters, stored).to_parameters()
     assert stored.keys() == rebuilt.keys()
@@ -104,7 +105,7 @@ def test_checkpoint_float32(structure):
 
 
 def test_table_of_deviations(capsys):
-    import deviations as table
+    from . import deviations as table
 
     assert table.main() == 0
     printed = capsys.readouterr().out
