@@ -208,12 +208,14 @@ def _open(path: Union[str, Path]) -> zipfile.ZipFile:
     if start != b"PK\x03\x04":
         raise ValueError(f"{path} is not a model file written by loremd.export")
     try:
-        return zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile:
+        archive = None
+    # a truncated file may end in the directory of the parameters, an archive in the archive
+    if archive is None or min((e.header_offset for e in archive.infolist()), default=1) > 0:
         size = Path(path).stat().st_size
-        raise ValueError(
-            f"{path} is truncated or damaged ({size} bytes); copy or export it again"
-        ) from None
+        raise ValueError(f"{path} is truncated or damaged ({size} bytes); copy or export it again")
+    return archive
 
 
 def _entry(archive: zipfile.ZipFile, name: str, path: Union[str, Path]) -> bytes:

@@ -252,7 +252,10 @@ class MeshPotential(torch.nn.Module):
             kept = torch.nonzero(close).squeeze(1)
         pairs, shifts = pairs[:, kept], shifts[kept]
         distances = pair_vectors(positions, cells, pairs, shifts, batch).square().sum(1).sqrt()
-        smearing = torch.tensor(smearings, dtype=torch.float64, device=positions.device)
+        # not torch.tensor(list): TorchScript rounds its numbers to float32 whatever the dtype
+        smearing = torch.cat(
+            [torch.full([1], s, dtype=torch.float64, device=positions.device) for s in smearings]
+        )
         width = math.sqrt(2.0) * (smearing if batch is None else smearing[batch[pairs[0]]])
         weights = torch.erfc(distances / width) / distances
         everyone = ops.halo_exchange(charges, positions.shape[0], comm)

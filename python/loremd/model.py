@@ -151,10 +151,11 @@ class FirstBlock(nn.Module):
         coefficients = self.radial(pair_features).flatten(0, 1)
         to_scalars = self.edge_scalars(coefficients)
         to_degrees = self.edge_spherical(coefficients)
-        length = to_scalars.shape[0] // max(1, n)
-        to_degrees = to_degrees.reshape(n, length, self.degrees, -1).transpose(1, 2)
+        length = n * self.radial.n_radial
+        features = to_degrees.shape[1] // self.degrees
+        to_degrees = to_degrees.reshape(n, length, self.degrees, features).transpose(1, 2)
         to_components = to_degrees.index_select(1, self.square.dense.degrees)
-        return to_scalars.reshape(n, length, -1), to_components
+        return to_scalars.reshape(n, length, to_scalars.shape[1]), to_components
 
 
 def _density(slots: Slots, radial: Tensor, harmonics: Tensor, n_species: int) -> Tensor:
@@ -201,7 +202,7 @@ class EquivariantMessages(nn.Module):
     ) -> Tuple[Tensor, Tensor]:
         """hidden: (Q, d+1) of the pair network, coefficients: (d+1, K, d) its last layer."""
         degree_filter = self.filter.weight
-        to_degrees = self.edge_spherical.weight.reshape(x.shape[1], self.degrees, -1)
+        to_degrees = self.edge_spherical.weight.reshape(x.shape[1], self.degrees, t.shape[2])
         to_degrees = torch.bmm(to_degrees.transpose(0, 1), degree_filter).transpose(0, 1).flatten(1)
         last = (coefficients @ to_degrees).flatten(1)
         rows = slots.row_of_atom.shape[0]
@@ -210,7 +211,8 @@ class EquivariantMessages(nn.Module):
         start = 0
         for width in slots.widths:
             part = slice(start, start + rows * width)
-            pair_filter = (hidden[part] @ last).reshape(rows * width, radial.shape[1], -1)
+            columns = self.degrees * t.shape[2]
+            pair_filter = (hidden[part] @ last).reshape(rows * width, radial.shape[1], columns)
             pair_filter = (pair_filter * radial[part].unsqueeze(2)).sum(1)
             pair_filter = pair_filter.reshape(rows * width, self.degrees, t.shape[2])
             pair_filter = pair_filter.index_select(1, components) * harmonics[part].unsqueeze(2)
