@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The only macros of the core: functions that the CPU and the CUDA side share, and forced unrolling.
+// The only macros of the core: functions that the CPU and the CUDA side share, and forced
+// unrolling.
 #pragma once
 
 #if defined(__CUDACC__)

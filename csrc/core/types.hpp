@@ -30,7 +30,9 @@ struct MeshShape {
 };
 
 // The half spectrum of a real mesh: kz = 0 .. nz/2 only.
-LOREMD_HOST_DEVICE int64_t half_spectrum_points(int64_t nz) { return nz / 2 + 1; }
+LOREMD_HOST_DEVICE int64_t half_spectrum_points(int64_t nz) {
+  return nz / 2 + 1;
+}
 
 LOREMD_HOST_DEVICE int64_t wrap(int64_t index, int64_t n) {
   const int64_t remainder = index % n;
@@ -41,7 +43,8 @@ LOREMD_HOST_DEVICE int64_t wrap(int64_t index, int64_t n) {
 inline void check_mesh(const std::array<int64_t, 3> &points, int order) {
   for (int64_t n : points) {
     check(n >= order, "mesh ", points[0], " x ", points[1], " x ", points[2],
-          " is too coarse for order ", order, "; every direction needs at least ", order, " points");
+          " is too coarse for order ", order, "; every direction needs at least ", order,
+          " points");
   }
 }
 

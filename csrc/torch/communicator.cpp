@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Ops that need other ranks. halo_exchange and halo_reduce are transposes of each other, the sum over
-// ranks is its own: what every rank holds a copy of has gradients that are partial sums.
+// Ops that need other ranks. halo_exchange and halo_reduce are transposes of each other, the sum
+// over ranks is its own: what every rank holds a copy of has gradients that are partial sums.
 #include "communicator.hpp"
 
 #include <ATen/ops/cat.h>
@@ -21,8 +21,8 @@ int64_t next_handle = 1;
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) int64_t loremd_register_communicator(
-    const loremd_communicator *communicator) {
+extern "C" __attribute__((visibility("default"))) int64_t
+loremd_register_communicator(const loremd_communicator *communicator) {
   const std::lock_guard<std::mutex> lock(table_mutex);
   table[next_handle] = *communicator;
   return next_handle++;
@@ -53,8 +53,9 @@ namespace {
 loremd_communicator communicator_of(const char *op, int64_t comm) {
   const std::lock_guard<std::mutex> lock(table_mutex);
   const auto found = table.find(comm);
-  TORCH_CHECK_VALUE(found != table.end(), "loremd::", op, ": no communicator has the handle ", comm,
-                    "; 0 means this process alone, others come from the program that runs the model");
+  TORCH_CHECK_VALUE(
+      found != table.end(), "loremd::", op, ": no communicator has the handle ", comm,
+      "; 0 means this process alone, others come from the program that runs the model");
   return found->second;
 }
 
@@ -63,8 +64,8 @@ void check_status(const char *op, int status) {
 }
 
 void check_rows(const char *op, const Tensor &t, int64_t n, int64_t n_owned) {
-  TORCH_CHECK_VALUE(t.dim() == 2, "loremd::", op, ": expected a tensor of shape (atoms, channels), got ",
-                    t.sizes());
+  TORCH_CHECK_VALUE(t.dim() == 2, "loremd::", op,
+                    ": expected a tensor of shape (atoms, channels), got ", t.sizes());
   check_floating(op, "its input", t);
   TORCH_CHECK_VALUE(n_owned >= 0 && n >= n_owned, "loremd::", op, ": ", n, " atoms cannot have ",
                     n_owned, " owned ones");
@@ -81,9 +82,9 @@ Tensor halo_exchange_cpu(const Tensor &owned, int64_t n, int64_t comm) {
   const auto communicator = communicator_of(op, comm);
   const Tensor source = owned.to(at::kDouble).contiguous();
   Tensor ghosts = at::empty({n - owned.size(0), owned.size(1)}, source.options());
-  check_status(op, communicator.halo_forward(
-                       communicator.context, source.const_data_ptr<double>(),
-                       ghosts.mutable_data_ptr<double>(), static_cast<int>(owned.size(1))));
+  check_status(op, communicator.halo_forward(communicator.context, source.const_data_ptr<double>(),
+                                             ghosts.mutable_data_ptr<double>(),
+                                             static_cast<int>(owned.size(1))));
   return at::cat({owned, ghosts.to(owned.scalar_type())});
 }
 
@@ -98,9 +99,9 @@ Tensor halo_reduce_cpu(const Tensor &all, int64_t n_owned, int64_t comm) {
   const auto communicator = communicator_of(op, comm);
   Tensor owned = all.slice(0, 0, n_owned).to(at::kDouble).clone().contiguous();
   const Tensor ghosts = all.slice(0, n_owned).to(at::kDouble).contiguous();
-  check_status(op, communicator.halo_reverse(
-                       communicator.context, ghosts.const_data_ptr<double>(),
-                       owned.mutable_data_ptr<double>(), static_cast<int>(all.size(1))));
+  check_status(op, communicator.halo_reverse(communicator.context, ghosts.const_data_ptr<double>(),
+                                             owned.mutable_data_ptr<double>(),
+                                             static_cast<int>(all.size(1))));
   return owned.to(all.scalar_type());
 }
 
@@ -110,8 +111,8 @@ Tensor sum_over_ranks_cpu(const Tensor &values, int64_t comm) {
   if (comm == 0) return values.clone();
   const auto communicator = communicator_of(op, comm);
   Tensor sums = values.to(at::kDouble).clone(at::MemoryFormat::Contiguous);
-  check_status(op, communicator.sum(communicator.context, sums.mutable_data_ptr<double>(),
-                                    sums.numel()));
+  check_status(
+      op, communicator.sum(communicator.context, sums.mutable_data_ptr<double>(), sums.numel()));
   return sums.to(values.scalar_type());
 }
 
@@ -123,7 +124,9 @@ Tensor halo_reduce_meta(const Tensor &all, SymInt n_owned, int64_t comm) {
   return all.new_empty_symint({n_owned, all.sym_size(1)});
 }
 
-Tensor sum_over_ranks_meta(const Tensor &values, int64_t comm) { return at::empty_like(values); }
+Tensor sum_over_ranks_meta(const Tensor &values, int64_t comm) {
+  return at::empty_like(values);
+}
 
 struct HaloExchange : torch::autograd::Function<HaloExchange> {
   static Tensor forward(AutogradContext *ctx, const Tensor &owned, SymInt n, int64_t comm) {
@@ -147,9 +150,9 @@ struct HaloReduce : torch::autograd::Function<HaloReduce> {
     return halo_reduce(all, n_owned, comm);
   }
   static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
-    return {halo_exchange(grads[0], ctx->saved_data["n"].toSymInt(),
-                          ctx->saved_data["comm"].toInt()),
-            Tensor(), Tensor()};
+    return {
+        halo_exchange(grads[0], ctx->saved_data["n"].toSymInt(), ctx->saved_data["comm"].toInt()),
+        Tensor(), Tensor()};
   }
 };
 
@@ -185,9 +188,8 @@ TORCH_LIBRARY_IMPL(loremd, Autograd, m) {
   m.impl("halo_reduce", [](const Tensor &all, SymInt n_owned, int64_t comm) {
     return HaloReduce::apply(all, n_owned, comm);
   });
-  m.impl("sum_over_ranks", [](const Tensor &values, int64_t comm) {
-    return SumOverRanks::apply(values, comm);
-  });
+  m.impl("sum_over_ranks",
+         [](const Tensor &values, int64_t comm) { return SumOverRanks::apply(values, comm); });
 }
 
 }  // namespace loremd_torch

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The real-space pair sum. <a, pair_sum(w, b)> = <w, pair_dot(a, b)> is trilinear in a, w and b, so
-// the derivatives of the two ops are the two again (with the pair list transposed where the roles of
-// centre and neighbour change), to any order.
+// the derivatives of the two ops are the two again (with the pair list transposed where the roles
+// of centre and neighbour change), to any order.
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>

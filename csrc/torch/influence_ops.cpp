@@ -18,7 +18,9 @@ Tensor convolve(const Tensor &mesh, const Tensor &influence) {
   LOREMD_CALL(convolve, mesh, influence);
 }
 
-Tensor correlate(const Tensor &a, const Tensor &b) { LOREMD_CALL(correlate, a, b); }
+Tensor correlate(const Tensor &a, const Tensor &b) {
+  LOREMD_CALL(correlate, a, b);
+}
 
 Tensor influence_sum(const Tensor &metric, SymIntArrayRef mesh_shape, int64_t order,
                      double smearing) {
@@ -50,8 +52,8 @@ constexpr std::array<int64_t, 3> mesh_axes{0, 1, 2};
 
 loremd::MeshShape mesh_shape_of(const char *op, const char *name, const Tensor &mesh) {
   TORCH_CHECK_VALUE(mesh.dim() == 4 && mesh.size(0) > 0 && mesh.size(1) > 0 && mesh.size(2) > 0,
-                    "loremd::", op, ": expected ", name,
-                    " of shape (nx, ny, nz, channels), got ", mesh.sizes());
+                    "loremd::", op, ": expected ", name, " of shape (nx, ny, nz, channels), got ",
+                    mesh.sizes());
   check_floating(op, name, mesh);
   return {{mesh.size(0), mesh.size(1), mesh.size(2)}, mesh.size(3)};
 }
@@ -71,10 +73,9 @@ Tensor convolve_cpu(const Tensor &mesh, const Tensor &influence) {
   Tensor spectrum = spectrum_of(mesh);
   const Tensor factors = influence.contiguous();
   AT_DISPATCH_FLOATING_TYPES(mesh.scalar_type(), "convolve", [&] {
-    loremd::multiply_spectrum(
-        shape, factors.const_data_ptr<scalar_t>(),
-        reinterpret_cast<std::complex<scalar_t> *>(
-            spectrum.mutable_data_ptr<c10::complex<scalar_t>>()));
+    loremd::multiply_spectrum(shape, factors.const_data_ptr<scalar_t>(),
+                              reinterpret_cast<std::complex<scalar_t> *>(
+                                  spectrum.mutable_data_ptr<c10::complex<scalar_t>>()));
   });
   return at::fft_irfftn(spectrum, at::IntArrayRef(shape.points), mesh_axes).contiguous();
 }
@@ -99,7 +100,9 @@ Tensor correlate_cpu(const Tensor &a, const Tensor &b) {
   return correlation;
 }
 
-Tensor convolve_meta(const Tensor &mesh, const Tensor &influence) { return at::empty_like(mesh); }
+Tensor convolve_meta(const Tensor &mesh, const Tensor &influence) {
+  return at::empty_like(mesh);
+}
 
 Tensor correlate_meta(const Tensor &a, const Tensor &b) {
   return a.new_empty_symint({a.sym_size(0), a.sym_size(1), a.sym_size(2) / 2 + 1});
@@ -150,8 +153,7 @@ Tensor influence_any(const char *op, const Tensor &metric, const Tensor &directi
                      at::IntArrayRef mesh_shape, int64_t order, double smearing) {
   check_matrix(op, "metric", metric);
   const auto points = checked_points(op, mesh_shape);
-  const Tensor g = metric.contiguous(),
-               h = direction.defined() ? direction.contiguous() : Tensor();
+  const Tensor g = metric.contiguous(), h = direction.defined() ? direction.contiguous() : Tensor();
   const loremd::InfluenceCall call{g.const_data_ptr<double>(),
                                    h.defined() ? h.const_data_ptr<double>() : nullptr, points,
                                    static_cast<int>(order), smearing};
@@ -170,8 +172,7 @@ Tensor influence_gradient_any(const char *op, const Tensor &metric, const Tensor
   check_matrix(op, "metric", metric);
   check_dtype(op, "weights", weights, at::kDouble);
   const auto points = checked_points(op, mesh_shape);
-  TORCH_CHECK_VALUE(weights.sizes() ==
-                        at::IntArrayRef({points[0], points[1], points[2] / 2 + 1}),
+  TORCH_CHECK_VALUE(weights.sizes() == at::IntArrayRef({points[0], points[1], points[2] / 2 + 1}),
                     "loremd::", op, ": weights of shape ", weights.sizes(),
                     " do not belong to a mesh of ", mesh_shape);
   const Tensor g = metric.contiguous(), w = weights.contiguous(),
@@ -195,8 +196,7 @@ Tensor influence_sum_cpu(const Tensor &metric, at::IntArrayRef mesh_shape, int64
 Tensor influence_sum_directional_cpu(const Tensor &metric, const Tensor &direction,
                                      at::IntArrayRef mesh_shape, int64_t order, double smearing) {
   check_matrix("influence_sum_directional", "direction", direction);
-  return influence_any("influence_sum_directional", metric, direction, mesh_shape, order,
-                       smearing);
+  return influence_any("influence_sum_directional", metric, direction, mesh_shape, order, smearing);
 }
 
 Tensor influence_sum_gradient_cpu(const Tensor &metric, const Tensor &weights,
@@ -305,10 +305,10 @@ struct InfluenceSumDirectional : torch::autograd::Function<InfluenceSumDirection
     const SavedCall call(ctx);
     const auto saved = ctx->get_saved_variables();
     const Tensor &metric = saved[0], &direction = saved[1];
-    return {ctx->needs_input_grad(0) ? influence_sum_gradient_directional(
-                                           metric, direction, grads[0], call.mesh_shape, call.order,
-                                           call.smearing)
-                                     : Tensor(),
+    return {ctx->needs_input_grad(0)
+                ? influence_sum_gradient_directional(metric, direction, grads[0], call.mesh_shape,
+                                                     call.order, call.smearing)
+                : Tensor(),
             ctx->needs_input_grad(1) ? influence_sum_gradient(metric, grads[0], call.mesh_shape,
                                                               call.order, call.smearing)
                                      : Tensor(),
@@ -402,20 +402,19 @@ TORCH_LIBRARY_IMPL(loremd, Autograd, m) {
     return Convolve::apply(mesh, influence);
   });
   m.impl("correlate", [](const Tensor &a, const Tensor &b) { return Correlate::apply(a, b); });
-  m.impl("influence_sum", [](const Tensor &metric, SymIntArrayRef mesh_shape, int64_t order,
-                             double smearing) {
-    return InfluenceSum::apply(metric, mesh_shape, order, smearing);
-  });
+  m.impl("influence_sum",
+         [](const Tensor &metric, SymIntArrayRef mesh_shape, int64_t order, double smearing) {
+           return InfluenceSum::apply(metric, mesh_shape, order, smearing);
+         });
   m.impl("influence_sum_directional",
          [](const Tensor &metric, const Tensor &direction, SymIntArrayRef mesh_shape, int64_t order,
             double smearing) {
            return InfluenceSumDirectional::apply(metric, direction, mesh_shape, order, smearing);
          });
-  m.impl("influence_sum_gradient",
-         [](const Tensor &metric, const Tensor &weights, SymIntArrayRef mesh_shape, int64_t order,
-            double smearing) {
-           return InfluenceSumGradient::apply(metric, weights, mesh_shape, order, smearing);
-         });
+  m.impl("influence_sum_gradient", [](const Tensor &metric, const Tensor &weights,
+                                      SymIntArrayRef mesh_shape, int64_t order, double smearing) {
+    return InfluenceSumGradient::apply(metric, weights, mesh_shape, order, smearing);
+  });
   m.impl("influence_sum_gradient_directional",
          [](const Tensor &metric, const Tensor &direction, const Tensor &weights,
             SymIntArrayRef mesh_shape, int64_t order, double smearing) {

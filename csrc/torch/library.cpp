@@ -13,8 +13,7 @@ TORCH_LIBRARY(loremd, m) {
   m.def(
       "interpolate_directional(Tensor fractions, Tensor directions, Tensor mesh, int order) "
       "-> Tensor");
-  m.def(
-      "interpolate_gradient(Tensor fractions, Tensor mesh, Tensor charges, int order) -> Tensor");
+  m.def("interpolate_gradient(Tensor fractions, Tensor mesh, Tensor charges, int order) -> Tensor");
   m.def(
       "interpolate_gradient_directional(Tensor fractions, Tensor directions, Tensor mesh, "
       "Tensor charges, int order) -> Tensor");
@@ -22,8 +21,7 @@ TORCH_LIBRARY(loremd, m) {
   m.def("convolve(Tensor mesh, Tensor influence) -> Tensor");
   m.def("correlate(Tensor a, Tensor b) -> Tensor");
 
-  m.def(
-      "influence_sum(Tensor metric, SymInt[] mesh_shape, int order, float smearing) -> Tensor");
+  m.def("influence_sum(Tensor metric, SymInt[] mesh_shape, int order, float smearing) -> Tensor");
   m.def(
       "influence_sum_directional(Tensor metric, Tensor direction, SymInt[] mesh_shape, int order, "
       "float smearing) -> Tensor");

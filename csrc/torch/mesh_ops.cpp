@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// spread, interpolate and their derivatives. With w the window weights, S = spread, I = interpolate:
-// S and I are transposes, and the derivative of <m, S q> = <q, I m> by the fractions is
-// interpolate_gradient(m, q). The directional ops have w replaced by (direction . d/dfraction) w and
-// stand in the same relations to each other, which gives second derivatives; there it ends.
+// spread, interpolate and their derivatives. With w the window weights, S = spread, I =
+// interpolate: S and I are transposes, and the derivative of <m, S q> = <q, I m> by the fractions
+// is interpolate_gradient(m, q). The directional ops have w replaced by (direction . d/dfraction) w
+// and stand in the same relations to each other, which gives second derivatives; there it ends.
 #include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/Parallel.h>
 #include <torch/library.h>
 
 #include "mesh/interpolate.hpp"
@@ -79,7 +79,9 @@ loremd::MeshCall part(const Tensor &fractions, const Tensor &directions,
           end - begin, shape, static_cast<int>(order)};
 }
 
-Tensor contiguous_or_undefined(const Tensor &t) { return t.defined() ? t.contiguous() : t; }
+Tensor contiguous_or_undefined(const Tensor &t) {
+  return t.defined() ? t.contiguous() : t;
+}
 
 Tensor spread_any(const char *op, const Tensor &fractions, const Tensor &directions,
                   const Tensor &charges, at::IntArrayRef mesh_shape, int64_t order) {
@@ -94,8 +96,8 @@ Tensor spread_any(const char *op, const Tensor &fractions, const Tensor &directi
   const loremd::MeshShape shape{{mesh_shape[0], mesh_shape[1], mesh_shape[2]}, charges.size(1)};
   const Tensor f = fractions.contiguous(), d = contiguous_or_undefined(directions),
                q = charges.contiguous();
-  Tensor mesh = at::zeros({mesh_shape[0], mesh_shape[1], mesh_shape[2], charges.size(1)},
-                          charges.options());
+  Tensor mesh =
+      at::zeros({mesh_shape[0], mesh_shape[1], mesh_shape[2], charges.size(1)}, charges.options());
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "spread", [&] {
     run_core(op, [&] {
       loremd::spread(part(f, d, shape, order, 0, f.size(0)), q.const_data_ptr<scalar_t>(),
@@ -215,7 +217,9 @@ Tensor interpolate_gradient_directional_meta(const Tensor &fractions, const Tens
 
 // ---- derivatives ----
 
-SymIntArrayRef points_of(const Tensor &mesh) { return mesh.sym_sizes().slice(0, 3); }
+SymIntArrayRef points_of(const Tensor &mesh) {
+  return mesh.sym_sizes().slice(0, 3);
+}
 
 struct Spread : torch::autograd::Function<Spread> {
   static Tensor forward(AutogradContext *ctx, const Tensor &fractions, const Tensor &charges,
@@ -229,10 +233,10 @@ struct Spread : torch::autograd::Function<Spread> {
     const auto saved = ctx->get_saved_variables();
     const int64_t order = ctx->saved_data["order"].toInt();
     const Tensor &fractions = saved[0], &charges = saved[1], &grad = grads[0];
-    return {ctx->needs_input_grad(0) ? interpolate_gradient(fractions, grad, charges, order)
-                                     : Tensor(),
-            ctx->needs_input_grad(1) ? interpolate(fractions, grad, order) : Tensor(), Tensor(),
-            Tensor()};
+    return {
+        ctx->needs_input_grad(0) ? interpolate_gradient(fractions, grad, charges, order) : Tensor(),
+        ctx->needs_input_grad(1) ? interpolate(fractions, grad, order) : Tensor(), Tensor(),
+        Tensor()};
   }
 };
 
@@ -249,14 +253,14 @@ struct SpreadDirectional : torch::autograd::Function<SpreadDirectional> {
     const int64_t order = ctx->saved_data["order"].toInt();
     const Tensor &fractions = saved[0], &directions = saved[1], &charges = saved[2];
     const Tensor &grad = grads[0];
-    return {ctx->needs_input_grad(0) ? interpolate_gradient_directional(fractions, directions, grad,
-                                                                        charges, order)
-                                     : Tensor(),
-            ctx->needs_input_grad(1) ? interpolate_gradient(fractions, grad, charges, order)
-                                     : Tensor(),
-            ctx->needs_input_grad(2) ? interpolate_directional(fractions, directions, grad, order)
-                                     : Tensor(),
-            Tensor(), Tensor()};
+    return {
+        ctx->needs_input_grad(0)
+            ? interpolate_gradient_directional(fractions, directions, grad, charges, order)
+            : Tensor(),
+        ctx->needs_input_grad(1) ? interpolate_gradient(fractions, grad, charges, order) : Tensor(),
+        ctx->needs_input_grad(2) ? interpolate_directional(fractions, directions, grad, order)
+                                 : Tensor(),
+        Tensor(), Tensor()};
   }
 };
 
@@ -272,10 +276,10 @@ struct Interpolate : torch::autograd::Function<Interpolate> {
     const auto saved = ctx->get_saved_variables();
     const int64_t order = ctx->saved_data["order"].toInt();
     const Tensor &fractions = saved[0], &mesh = saved[1], &grad = grads[0];
-    return {ctx->needs_input_grad(0) ? interpolate_gradient(fractions, mesh, grad, order)
-                                     : Tensor(),
-            ctx->needs_input_grad(1) ? spread(fractions, grad, points_of(mesh), order) : Tensor(),
-            Tensor()};
+    return {
+        ctx->needs_input_grad(0) ? interpolate_gradient(fractions, mesh, grad, order) : Tensor(),
+        ctx->needs_input_grad(1) ? spread(fractions, grad, points_of(mesh), order) : Tensor(),
+        Tensor()};
   }
 };
 
@@ -292,15 +296,15 @@ struct InterpolateDirectional : torch::autograd::Function<InterpolateDirectional
     const int64_t order = ctx->saved_data["order"].toInt();
     const Tensor &fractions = saved[0], &directions = saved[1], &mesh = saved[2];
     const Tensor &grad = grads[0];
-    return {ctx->needs_input_grad(0)
-                ? interpolate_gradient_directional(fractions, directions, mesh, grad, order)
-                : Tensor(),
-            ctx->needs_input_grad(1) ? interpolate_gradient(fractions, mesh, grad, order)
-                                     : Tensor(),
-            ctx->needs_input_grad(2)
-                ? spread_directional(fractions, directions, grad, points_of(mesh), order)
-                : Tensor(),
-            Tensor()};
+    return {
+        ctx->needs_input_grad(0)
+            ? interpolate_gradient_directional(fractions, directions, mesh, grad, order)
+            : Tensor(),
+        ctx->needs_input_grad(1) ? interpolate_gradient(fractions, mesh, grad, order) : Tensor(),
+        ctx->needs_input_grad(2)
+            ? spread_directional(fractions, directions, grad, points_of(mesh), order)
+            : Tensor(),
+        Tensor()};
   }
 };
 
@@ -318,9 +322,9 @@ struct InterpolateGradient : torch::autograd::Function<InterpolateGradient> {
     const int64_t order = ctx->saved_data["order"].toInt();
     const Tensor &fractions = saved[0], &mesh = saved[1], &charges = saved[2];
     const Tensor &direction = grads[0];
-    return {ctx->needs_input_grad(0) ? interpolate_gradient_directional(fractions, direction, mesh,
-                                                                        charges, order)
-                                     : Tensor(),
+    return {ctx->needs_input_grad(0)
+                ? interpolate_gradient_directional(fractions, direction, mesh, charges, order)
+                : Tensor(),
             ctx->needs_input_grad(1)
                 ? spread_directional(fractions, direction, charges, points_of(mesh), order)
                 : Tensor(),
@@ -362,30 +366,29 @@ TORCH_LIBRARY_IMPL(loremd, Meta, m) {
 }
 
 TORCH_LIBRARY_IMPL(loremd, Autograd, m) {
-  m.impl("spread", [](const Tensor &fractions, const Tensor &charges, SymIntArrayRef mesh_shape,
-                      int64_t order) { return Spread::apply(fractions, charges, mesh_shape, order); });
-  m.impl("spread_directional",
-         [](const Tensor &fractions, const Tensor &directions, const Tensor &charges,
-            SymIntArrayRef mesh_shape, int64_t order) {
-           return SpreadDirectional::apply(fractions, directions, charges, mesh_shape, order);
-         });
+  m.impl("spread",
+         [](const Tensor &fractions, const Tensor &charges, SymIntArrayRef mesh_shape,
+            int64_t order) { return Spread::apply(fractions, charges, mesh_shape, order); });
+  m.impl("spread_directional", [](const Tensor &fractions, const Tensor &directions,
+                                  const Tensor &charges, SymIntArrayRef mesh_shape, int64_t order) {
+    return SpreadDirectional::apply(fractions, directions, charges, mesh_shape, order);
+  });
   m.impl("interpolate", [](const Tensor &fractions, const Tensor &mesh, int64_t order) {
     return Interpolate::apply(fractions, mesh, order);
   });
-  m.impl("interpolate_directional", [](const Tensor &fractions, const Tensor &directions,
-                                       const Tensor &mesh, int64_t order) {
-    return InterpolateDirectional::apply(fractions, directions, mesh, order);
-  });
-  m.impl("interpolate_gradient", [](const Tensor &fractions, const Tensor &mesh,
-                                    const Tensor &charges, int64_t order) {
-    return InterpolateGradient::apply(fractions, mesh, charges, order);
-  });
-  m.impl("interpolate_gradient_directional",
-         [](const Tensor &fractions, const Tensor &directions, const Tensor &mesh,
-            const Tensor &charges, int64_t order) {
-           return InterpolateGradientDirectional::apply(fractions, directions, mesh, charges,
-                                                        order);
+  m.impl("interpolate_directional",
+         [](const Tensor &fractions, const Tensor &directions, const Tensor &mesh, int64_t order) {
+           return InterpolateDirectional::apply(fractions, directions, mesh, order);
          });
+  m.impl("interpolate_gradient",
+         [](const Tensor &fractions, const Tensor &mesh, const Tensor &charges, int64_t order) {
+           return InterpolateGradient::apply(fractions, mesh, charges, order);
+         });
+  m.impl("interpolate_gradient_directional", [](const Tensor &fractions, const Tensor &directions,
+                                                const Tensor &mesh, const Tensor &charges,
+                                                int64_t order) {
+    return InterpolateGradientDirectional::apply(fractions, directions, mesh, charges, order);
+  });
 }
 
 }  // namespace loremd_torch

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The ops as C++ functions that go through torch's dispatcher, so that a derivative written with
-// them is itself differentiable. Shapes: n atoms, C channels, P pairs; a mesh is (nx, ny, nz, C), an
-// influence array (nx, ny, nz/2 + 1). Geometry is float64, the rest float32 or float64.
+// them is itself differentiable. Shapes: n atoms, C channels, P pairs; a mesh is (nx, ny, nz, C),
+// an influence array (nx, ny, nz/2 + 1). Geometry is float64, the rest float32 or float64.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,7 +14,8 @@ using at::Tensor;
 using c10::SymInt;
 using c10::SymIntArrayRef;
 
-// mesh/spread.hpp, mesh/interpolate.hpp. `fractions` (n, 3): positions in units of the cell vectors.
+// mesh/spread.hpp, mesh/interpolate.hpp. `fractions` (n, 3): positions in units of the cell
+// vectors.
 Tensor spread(const Tensor &fractions, const Tensor &charges, SymIntArrayRef mesh_shape,
               int64_t order);
 Tensor spread_directional(const Tensor &fractions, const Tensor &directions, const Tensor &charges,

@@ -17,10 +17,10 @@ using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
 // The op `loremd::name` with the C++ signature of `declared`, found once.
-#define LOREMD_CALL(name, ...)                                                        \
-  static const auto op = c10::Dispatcher::singleton()                                 \
-                             .findSchemaOrThrow("loremd::" #name, "")                 \
-                             .typed<std::remove_pointer_t<decltype(&name)>>();        \
+#define LOREMD_CALL(name, ...)                                                 \
+  static const auto op = c10::Dispatcher::singleton()                          \
+                             .findSchemaOrThrow("loremd::" #name, "")          \
+                             .typed<std::remove_pointer_t<decltype(&name)>>(); \
   return op.call(__VA_ARGS__)
 
 // Runs `body`, turning the core's Error into torch's.
@@ -35,11 +35,10 @@ void run_core(const char *op, Body &&body) {
 
 inline void check_shape(const char *op, const char *name, const Tensor &t, int64_t rows,
                         int64_t columns) {
-  TORCH_CHECK_VALUE(t.dim() == 2 && (rows < 0 || t.size(0) == rows) &&
-                        (columns < 0 || t.size(1) == columns),
-                    "loremd::", op, ": expected ", name, " of shape (",
-                    rows < 0 ? "n" : std::to_string(rows), ", ",
-                    columns < 0 ? "channels" : std::to_string(columns), "), got ", t.sizes());
+  TORCH_CHECK_VALUE(
+      t.dim() == 2 && (rows < 0 || t.size(0) == rows) && (columns < 0 || t.size(1) == columns),
+      "loremd::", op, ": expected ", name, " of shape (", rows < 0 ? "n" : std::to_string(rows),
+      ", ", columns < 0 ? "channels" : std::to_string(columns), "), got ", t.sizes());
 }
 
 inline void check_dtype(const char *op, const char *name, const Tensor &t, at::ScalarType dtype) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Load the compiled ops, which register themselves as `torch.ops.loremd`."""
 
+import importlib
 from pathlib import Path
 
 import torch
@@ -11,9 +12,7 @@ LIBRARY_NAME = "libloremd_torch.so"
 def find_in_package(name: str) -> Path:
     """Path of a compiled file. In an editable install it is not beside the sources, so all folders
     of the package are searched. Raises ImportError that says how to build."""
-    import loremd
-
-    folders = [Path(folder) for folder in loremd.__path__]
+    folders = [Path(folder) for folder in importlib.import_module("loremd").__path__]
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
@@ -29,7 +28,7 @@ def minor(version: str) -> str:
 
 
 def build_info() -> dict[str, str]:
-    """Versions the compiled part was built with: torch, its CUDA, loremd's CUDA, LAMMPS, compiler."""
+    """What the compiled part was built with: torch, its CUDA, loremd's CUDA, LAMMPS, compiler."""
     namespace: dict[str, str] = {}
     exec(find_in_package("_build_info.py").read_text(), namespace)
     keys = ("TORCH_VERSION", "TORCH_CUDA", "CUDA", "LAMMPS", "COMPILER")

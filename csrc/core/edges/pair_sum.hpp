@@ -18,8 +18,8 @@ struct PairList {
 //   sums(i, c) += sum over pairs p with centre i of weights(p) charges(neighbour of p, c).
 //
 //   weights (pairs), charges (n_neighbours, channels), sums (n_centres, channels), added to.
-// Its transpose by charges is itself with centres and neighbours exchanged. Throws Error on an index
-// out of range.
+// Its transpose by charges is itself with centres and neighbours exchanged. Throws Error on an
+// index out of range.
 template <class T>
 void pair_sum(const PairList &list, const T *weights, const T *charges, int64_t channels, T *sums);
 

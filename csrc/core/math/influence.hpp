@@ -31,8 +31,8 @@ struct GaussianSplitting {
   }
 };
 
-// Square of the window's transform at frequency index `frequency` (any integer, aliases included) of
-// a mesh with n points: sinc(pi frequency / n)^(2 order).
+// Square of the window's transform at frequency index `frequency` (any integer, aliases included)
+// of a mesh with n points: sinc(pi frequency / n)^(2 order).
 LOREMD_HOST_DEVICE double window_power(int frequency, int n, int order) {
   if (frequency == 0) return 1;
   const double x = pi * frequency / n;
@@ -52,7 +52,8 @@ LOREMD_HOST_DEVICE double window_power_sum(int frequency, int n) {
   return sum;
 }
 
-// k^2 / (2 pi)^2 = f . metric . f for integer frequencies f, metric = (A A^T)^-1 of the cell rows A.
+// k^2 / (2 pi)^2 = f . metric . f for integer frequencies f, metric = (A A^T)^-1 of the cell rows
+// A.
 LOREMD_HOST_DEVICE double metric_product(const double *metric, const double *f) {
   double sum = 0;
   for (int a = 0; a < 3; ++a) {

@@ -24,7 +24,8 @@ void correlate_spectra(const MeshShape &shape, const std::complex<T> *a, const s
     double sum = 0;
     for (int64_t c = 0; c < shape.channels; ++c) {
       const std::complex<T> &ac = a[k * shape.channels + c], &bc = b[k * shape.channels + c];
-      sum += static_cast<double>(ac.real()) * bc.real() + static_cast<double>(ac.imag()) * bc.imag();
+      sum +=
+          static_cast<double>(ac.real()) * bc.real() + static_cast<double>(ac.imag()) * bc.imag();
     }
     correlation[k] = static_cast<T>((own_mirror ? 1 : 2) * scale * sum);
   }

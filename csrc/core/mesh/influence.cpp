@@ -2,37 +2,59 @@
 #include "mesh/influence.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "dispatch.hpp"
 #include "math/influence.hpp"
+#include "math/matrix.hpp"
 
 namespace loremd {
 namespace {
 
-// Aliases m = -1, 0, 1 per axis. Those further out lie where a mesh fine enough for any use has a
-// Gaussian of exp(-40) or less.
-constexpr int aliases = 3;
-
 // exp(-x) below which a term is nothing beside the others in double precision
-constexpr double negligible_exponent = 100;
+constexpr double negligible_exponent = 50;
 
-// Per frequency of one axis: its aliases, their window power, and the sum over all aliases.
+// Per frequency of one axis: its aliases -range .. range, their window power, and the sum of the
+// window power over all aliases.
 struct AxisTable {
-  std::vector<int> frequency;        // (n)
-  std::vector<double> power;         // (n, aliases)
-  std::vector<double> total_power;   // (n)
-  int n;
+  int n, range, aliases;
+  std::vector<int> frequency;       // (n)
+  std::vector<double> power;        // (n, aliases)
+  std::vector<double> total_power;  // (n)
 
-  AxisTable(int64_t points, int order) : n(static_cast<int>(points)) {
+  AxisTable(int64_t points, int range, int order)
+      : n(static_cast<int>(points)), range(range), aliases(2 * range + 1) {
     for (int index = 0; index < n; ++index) {
       const int f = index <= n / 2 ? index : index - n;
       frequency.push_back(f);
-      for (int m = -1; m <= 1; ++m) power.push_back(window_power(f + m * n, n, order));
+      for (int m = -range; m <= range; ++m) power.push_back(window_power(f + m * n, n, order));
       dispatch_order(order, [&](auto p) { total_power.push_back(window_power_sum<p()>(f, n)); });
     }
   }
+
+  double alias_frequency(int index, int alias) const {
+    return frequency[index] + double(alias - range) * n;
+  }
+  double alias_power(int index, int alias) const { return power[aliases * index + alias]; }
 };
+
+// Where the Gaussian has not yet become negligible, |k| <= K, an alias along mesh vector h has
+// |m| <= |h| K / 2 pi + 1/2: one on either side for a fine mesh, more for a coarse or skewed one.
+std::array<int, 3> alias_ranges(const InfluenceCall &call) {
+  Matrix3 metric;
+  std::copy_n(call.metric, 9, &metric[0][0]);
+  const Matrix3 products = inverse(metric);  // of the cell vectors
+  const double largest_k = std::sqrt(2 * negligible_exponent) / call.smearing;
+  std::array<int, 3> ranges;
+  for (int a = 0; a < 3; ++a) {
+    const double spacing = std::sqrt(products[a][a]) / static_cast<double>(call.points[a]);
+    check(spacing < 20 * call.smearing, "mesh spacing ", spacing, " is too coarse for smearing ",
+          call.smearing, "; it should be near the smearing, and must be below 20 times it");
+    ranges[a] = std::max(1, static_cast<int>(spacing * largest_k / (2 * pi) + 0.5));
+  }
+  return ranges;
+}
 
 // One alias of one mesh frequency: integer frequency vector and window weight.
 struct Alias {
@@ -43,8 +65,10 @@ struct Alias {
 // Calls body(k index, alias) for all aliases of all points of the half spectrum but k = 0.
 template <class Body>
 void for_each_alias(const InfluenceCall &call, Body &&body) {
-  const AxisTable tx(call.points[0], call.order), ty(call.points[1], call.order),
-      tz(call.points[2], call.order);
+  const auto ranges = alias_ranges(call);
+  const AxisTable tx(call.points[0], ranges[0], call.order);
+  const AxisTable ty(call.points[1], ranges[1], call.order);
+  const AxisTable tz(call.points[2], ranges[2], call.order);
   const int half = static_cast<int>(half_spectrum_points(call.points[2]));
   int64_t k = 0;
   for (int x = 0; x < tx.n; ++x) {
@@ -53,14 +77,15 @@ void for_each_alias(const InfluenceCall &call, Body &&body) {
         if (k == 0) continue;
         const double total = tx.total_power[x] * ty.total_power[y] * tz.total_power[z];
         const double norm = 1 / (total * total);
-        for (int a = 0; a < aliases * aliases * aliases; ++a) {
-          const int ax = a / (aliases * aliases), ay = a / aliases % aliases, az = a % aliases;
-          const double power = tx.power[aliases * x + ax] * ty.power[aliases * y + ay] *
-                               tz.power[aliases * z + az];
-          body(k, Alias{{double(tx.frequency[x] + (ax - 1) * tx.n),
-                         double(ty.frequency[y] + (ay - 1) * ty.n),
-                         double(tz.frequency[z] + (az - 1) * tz.n)},
-                        power * norm});
+        for (int ax = 0; ax < tx.aliases; ++ax) {
+          for (int ay = 0; ay < ty.aliases; ++ay) {
+            const double plane = norm * tx.alias_power(x, ax) * ty.alias_power(y, ay);
+            for (int az = 0; az < tz.aliases; ++az) {
+              body(k, Alias{{tx.alias_frequency(x, ax), ty.alias_frequency(y, ay),
+                             tz.alias_frequency(z, az)},
+                            plane * tz.alias_power(z, az)});
+            }
+          }
         }
       }
     }
@@ -83,15 +108,14 @@ void check_call(const InfluenceCall &call) {
 void influence_sum(const InfluenceCall &call, double *influence) {
   check_call(call);
   const GaussianSplitting splitting{call.smearing};
-  std::fill_n(influence,
-              call.points[0] * call.points[1] * half_spectrum_points(call.points[2]), 0.0);
+  std::fill_n(influence, call.points[0] * call.points[1] * half_spectrum_points(call.points[2]),
+              0.0);
   for_each_alias(call, [&](int64_t k, const Alias &alias) {
     const double k_squared = four_pi_squared * metric_product(call.metric, alias.f);
     if (negligible(call, k_squared)) return;
-    influence[k] += call.direction
-                        ? alias.weight * splitting.first(k_squared) * four_pi_squared *
-                              metric_product(call.direction, alias.f)
-                        : alias.weight * splitting.value(k_squared);
+    influence[k] += call.direction ? alias.weight * splitting.first(k_squared) * four_pi_squared *
+                                         metric_product(call.direction, alias.f)
+                                   : alias.weight * splitting.value(k_squared);
   });
 }
 

@@ -17,11 +17,12 @@ struct InfluenceCall {
 };
 
 // influence(kx, ky, kz), kz = 0 .. nz/2: optimal influence function of math/influence.hpp without
-// the factor N / volume; 0 at k = 0. Overwritten. O(27 points) exponentials, once per cell.
+// the factor N / volume; 0 at k = 0. Overwritten. Some 27 exponentials per point, once per cell.
 void influence_sum(const InfluenceCall &call, double *influence);
 
 // gradient(a, b) = d/d metric(a, b) of sum_k weights(k) influence_sum(k): (3, 3), overwritten.
-// With call.direction, that of the directional derivative.
+// With call.direction, that of the directional derivative. Both throw Error on a mesh with fewer
+// points than the order, a smearing that is not positive or below a twentieth of the mesh spacing.
 void influence_sum_gradient(const InfluenceCall &call, const double *weights, double *gradient);
 
 }  // namespace loremd

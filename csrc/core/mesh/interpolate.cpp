@@ -114,8 +114,7 @@ void gradient_plain(const MeshCall &call, const T *mesh, const T *charges, doubl
 }
 
 template <int P, class T>
-void gradient_directional(const MeshCall &call, const T *mesh, const T *charges,
-                          double *gradient) {
+void gradient_directional(const MeshCall &call, const T *mesh, const T *charges, double *gradient) {
   const MeshShape &shape = call.shape;
   for (int64_t i = 0; i < call.atoms; ++i) {
     const Window<P, T, 2> window(call.fractions + 3 * i, shape);
@@ -155,8 +154,7 @@ void interpolate(const MeshCall &call, const T *mesh, T *values) {
 }
 
 template <class T>
-void interpolate_gradient(const MeshCall &call, const T *mesh, const T *charges,
-                          double *gradient) {
+void interpolate_gradient(const MeshCall &call, const T *mesh, const T *charges, double *gradient) {
   dispatch_order(call.order, [&](auto order) {
     check_mesh(call.shape.points, call.order);
     if (call.directions) {

@@ -15,7 +15,8 @@ void interpolate(const MeshCall &call, const T *mesh, T *values);
 
 // Derivative of sum_c charges(i, c) values(i, c) by the fractional coordinates of atom i:
 //   gradient(i, a) = sum_g d_a w_g(r_i) sum_c charges(i, c) mesh(g, c).
-// With call.directions, w_g is replaced by its derivative along the direction: a row of the Hessian.
+// With call.directions, w_g is replaced by its derivative along the direction: a row of the
+// Hessian.
 //
 //   charges   (atoms, channels)
 //   gradient  (atoms, 3)          overwritten; double, as all that concerns positions

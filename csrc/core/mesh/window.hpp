@@ -12,8 +12,8 @@
 namespace loremd {
 
 // Window of one atom along one axis: `P` points from `first` on (already wrapped into [0, n)) with
-// their weights and, as far as `Derivatives` says, first and second derivatives by the coordinate in
-// fractions of the cell.
+// their weights and, as far as `Derivatives` says, first and second derivatives by the coordinate
+// in fractions of the cell.
 template <int P, class T, int Derivatives>
 struct AxisWindow {
   int64_t first;
@@ -28,8 +28,8 @@ struct AxisWindow {
     const double start = (fraction - std::floor(fraction)) * static_cast<double>(n) - 0.5 * P;
     const double floored = std::floor(start);
     first = wrap(static_cast<int64_t>(floored) + 1, n);
-    bspline_weights<P>(static_cast<T>(start - floored), weights,
-                       Derivatives > 0 ? slopes : nullptr, Derivatives > 1 ? curvatures : nullptr);
+    bspline_weights<P>(static_cast<T>(start - floored), weights, Derivatives > 0 ? slopes : nullptr,
+                       Derivatives > 1 ? curvatures : nullptr);
     scale(Derivatives > 0, slopes, static_cast<T>(n));
     scale(Derivatives > 1, curvatures, static_cast<T>(n) * static_cast<T>(n));
   }
@@ -47,7 +47,8 @@ struct Window {
   AxisWindow<P, T, Derivatives> x, y, z;
 
   Window(const double *fraction, const MeshShape &shape)
-      : x(fraction[0], shape.points[0]), y(fraction[1], shape.points[1]),
+      : x(fraction[0], shape.points[0]),
+        y(fraction[1], shape.points[1]),
         z(fraction[2], shape.points[2]) {}
 
   // Calls body(kx, ky, row offset) for the P * P rows along z.
@@ -74,8 +75,9 @@ struct Window {
 // Atoms and mesh of one call. The order must not exceed the number of points along any axis, so
 // that no window meets itself.
 struct MeshCall {
-  const double *fractions;   // (n, 3) positions in units of the cell vectors, any value
-  const double *directions;  // (n, 3) or null: with it, weights w become (direction . d/dfraction) w
+  const double *fractions;  // (n, 3) positions in units of the cell vectors, any value
+  const double
+      *directions;  // (n, 3) or null: with it, weights w become (direction . d/dfraction) w
   int64_t atoms;
   MeshShape shape;
   int order;

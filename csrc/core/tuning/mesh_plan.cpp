@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "dispatch.hpp"
 #include "math/influence.hpp"
+#include "math/matrix.hpp"
 
 namespace loremd {
 namespace {
@@ -14,43 +16,26 @@ namespace {
 // between 1.5 and 2.9; the smaller value makes the relative errors larger.
 constexpr double typical_potential = 1.5;
 
-// The neighbours beyond the cutoff of a crystal come in shells of equal charge, which add up instead
-// of averaging out. A factor of 3 costs 5 % of smearing.
+// The neighbours beyond the cutoff of a crystal come in shells of equal charge, which add up
+// instead of averaging out. A factor of 3 costs 5 % of smearing.
 constexpr double shell_margin = 3;
 
 // A small cell is a perfect crystal of its own images: its atoms may all sit at the same place
 // relative to the mesh points, or on one shell, where errors add up instead of averaging out, by up
 // to a factor of 6 in the crystals of tests/ops/test_mesh_potential.py. Tends to 1 for many atoms.
-double small_cell_margin(int64_t atoms) { return std::sqrt(1 + 40 * 16.0 / (16.0 + atoms)); }
+double small_cell_margin(int64_t atoms) {
+  return std::sqrt(1 + 40 * 16.0 / (16.0 + atoms));
+}
 
 // How the accuracy is divided; what the real-space part does not use is no gain in speed.
 constexpr double real_space_share = 0.5, mesh_share = 0.7;
 
-double volume(const Matrix3 &a) {
-  return std::abs(a[0][0] * (a[1][1] * a[2][2] - a[1][2] * a[2][1]) -
-                  a[0][1] * (a[1][0] * a[2][2] - a[1][2] * a[2][0]) +
-                  a[0][2] * (a[1][0] * a[2][1] - a[1][1] * a[2][0]));
+double volume(const Matrix3 &rows) {
+  return std::abs(determinant(rows));
 }
 
-double length(const Vector3 &v) { return std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]); }
-
-// Inverse of the 3 x 3 matrix of scalar products of the rows, row-major.
-std::array<double, 9> metric_of(const Matrix3 &rows) {
-  double g[3][3];
-  for (int a = 0; a < 3; ++a) {
-    for (int b = 0; b < 3; ++b) {
-      g[a][b] = rows[a][0] * rows[b][0] + rows[a][1] * rows[b][1] + rows[a][2] * rows[b][2];
-    }
-  }
-  const double v = volume(rows), determinant = v * v;
-  std::array<double, 9> inverse;
-  for (int a = 0; a < 3; ++a) {
-    for (int b = 0; b < 3; ++b) {
-      const int a1 = (a + 1) % 3, a2 = (a + 2) % 3, b1 = (b + 1) % 3, b2 = (b + 2) % 3;
-      inverse[3 * b + a] = (g[a1][b1] * g[a2][b2] - g[a1][b2] * g[a2][b1]) / determinant;
-    }
-  }
-  return inverse;
+double length(const Vector3 &v) {
+  return std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
 }
 
 // Smallest n >= lower whose prime factors are 2, 3, 5, 7: sizes that FFTs like.
@@ -72,7 +57,9 @@ double cost(const MeshPlanRequest &request, const std::array<int64_t, 3> &points
   return request.atoms * window + 5.4 * request.channels * mesh;
 }
 
-double density_of(const MeshPlanRequest &request) { return request.atoms / volume(request.cell); }
+double density_of(const MeshPlanRequest &request) {
+  return request.atoms / volume(request.cell);
+}
 
 double smearing_for(const MeshPlanRequest &request) {
   double low = request.cutoff / 40, high = request.cutoff;
@@ -86,21 +73,57 @@ double smearing_for(const MeshPlanRequest &request) {
   return low;
 }
 
-// Sum and squared sum over the aliases of one point of the mesh's Brillouin zone.
-// `s` are frequencies in units of the mesh's own (-1/2 .. 1/2), `metric` that of the mesh vectors.
-double unrecovered_power(const double *metric, const double *s, const double (*power)[3],
-                         const GaussianSplitting &splitting) {
-  double squares = 0, recovered = 0, total_power = 0;
-  for (int a = 0; a < 27; ++a) {
-    const int m[3] = {a / 9, a / 3 % 3, a % 3};
-    const double f[3] = {s[0] + m[0] - 1, s[1] + m[1] - 1, s[2] + m[2] - 1};
-    const double u2 = power[0][m[0]] * power[1][m[1]] * power[2][m[2]];
-    const double r = splitting.value(4 * pi * pi * metric_product(metric, f));
-    squares += r * r;
-    recovered += u2 * r;
-    total_power += u2;
+// One frequency along an axis of the mesh: in units of the mesh's own (-1/2 .. 1/2), with the
+// window power of its aliases m = -1, 0, 1, and its weight in a sum over the Brillouin zone.
+struct AxisPoint {
+  double frequency;
+  double power[3];
+  double weight;
+};
+
+// The frequencies of the mesh itself, as the few that lie at the edge of the zone carry most of the
+// error; on a large mesh 24 per axis stand for all.
+std::vector<AxisPoint> axis_points(const std::array<int64_t, 3> &mesh, int axis, int order) {
+  constexpr int64_t largest_sum = 65536, samples = 24;
+  const bool all = mesh[0] * mesh[1] * mesh[2] <= largest_sum;
+  const int64_t count = all ? mesh[axis] : std::min(mesh[axis], samples);
+  std::vector<AxisPoint> points;
+  for (int64_t i = 0; i < count; ++i) {
+    AxisPoint point{double(i - count / 2) / count, {}, 1.0 / count};
+    for (int m = 0; m < 3; ++m) {
+      const double x = pi * (point.frequency + m - 1);
+      point.power[m] = std::abs(x) < 1e-12 ? 1 : std::pow(std::sin(x) / x, 2 * order);
+    }
+    points.push_back(point);
   }
-  return std::max(0.0, squares - recovered * recovered / (total_power * total_power));
+  return points;
+}
+
+// sum_m R_m^2 - (sum_m U_m^2 R_m)^2 / (sum_m U_m^2)^2 over the aliases m of one frequency, arranged
+// so that the large R_0^2 does not cancel; `metric` is that of the mesh vectors.
+double unrecovered_power(const double *metric, const AxisPoint &x, const AxisPoint &y,
+                         const AxisPoint &z, const GaussianSplitting &splitting) {
+  double own_r = 0, own_power = 0, other_squares = 0, other_sum = 0, other_power = 0;
+  for (int a = 0; a < 27; ++a) {
+    const int mx = a / 9, my = a / 3 % 3, mz = a % 3;
+    const double f[3] = {x.frequency + mx - 1, y.frequency + my - 1, z.frequency + mz - 1};
+    const double power = x.power[mx] * y.power[my] * z.power[mz];
+    const double k_squared = 4 * pi * pi * metric_product(metric, f);
+    const bool negligible = 0.5 * splitting.smearing * splitting.smearing * k_squared > 80;
+    const double r = negligible ? 0 : splitting.value(k_squared);
+    if (mx == 1 && my == 1 && mz == 1) {
+      own_r = r;
+      own_power = power;
+    } else {
+      other_squares += r * r;
+      other_sum += power * r;
+      other_power += power;
+    }
+  }
+  const double total = own_power + other_power;
+  const double lost = other_power / total, mixed = other_sum / total;
+  return std::max(0.0, own_r * own_r * lost * (2 - lost) + other_squares -
+                           2 * (1 - lost) * own_r * mixed - mixed * mixed);
 }
 
 }  // namespace
@@ -123,38 +146,27 @@ double real_space_error(double density, int64_t atoms, double cutoff, double sme
 
 double mesh_error(const Matrix3 &cell, int64_t atoms, double smearing,
                   const std::array<int64_t, 3> &points, int order) {
-  constexpr int grid = 16;
   Matrix3 spacing = cell;
   for (int a = 0; a < 3; ++a) {
     for (double &component : spacing[a]) component /= points[a];
   }
-  const auto metric = metric_of(spacing);
-  const GaussianSplitting splitting{smearing};
-  double s_of[grid], power_of[grid][3];
-  for (int i = 0; i < grid; ++i) {
-    s_of[i] = (i + 0.5) / grid - 0.5;
-    for (int m = 0; m < 3; ++m) {
-      const double x = pi * (s_of[i] + m - 1);
-      power_of[i][m] = std::pow(std::sin(x) / x, 2 * order);
-    }
-  }
-  double sum = 0;
-  for (int i = 0; i < grid; ++i) {
-    for (int j = 0; j < grid; ++j) {
-      for (int k = 0; k < grid / 2; ++k) {  // the other half is the mirror image
-        const double s[3] = {s_of[i], s_of[j], s_of[k]};
-        double power[3][3];
-        for (int m = 0; m < 3; ++m) {
-          power[0][m] = power_of[i][m];
-          power[1][m] = power_of[j][m];
-          power[2][m] = power_of[k][m];
-        }
-        sum += 2 * unrecovered_power(metric.data(), s, power, splitting);
+  const Matrix3 metric = inverse(gram(spacing));
+  const auto x_points = axis_points(points, 0, order), y_points = axis_points(points, 1, order),
+             z_points = axis_points(points, 2, order);
+  double mean = 0;
+  for (const AxisPoint &x : x_points) {
+    for (const AxisPoint &y : y_points) {
+      for (const AxisPoint &z : z_points) {
+        // z > 0 mirrors z < 0, but for the mesh's own -1/2, which is its own mirror image
+        if (z.frequency > 0) continue;
+        if (x.frequency == 0 && y.frequency == 0 && z.frequency == 0) continue;
+        const double images = z.frequency == 0 || z.frequency == -0.5 ? 1 : 2;
+        mean += images * x.weight * y.weight * z.weight *
+                unrecovered_power(&metric[0][0], x, y, z, GaussianSplitting{smearing});
       }
     }
   }
-  const double mesh_cell = volume(spacing);
-  const double integral = sum / (grid * grid * grid * mesh_cell);  // d3k / (2 pi)^3
+  const double integral = mean / volume(spacing);  // d3k / (2 pi)^3 over the zone
   const double density = atoms / volume(cell);
   return small_cell_margin(atoms) * std::sqrt(density * integral) /
          (typical_potential * std::cbrt(density));

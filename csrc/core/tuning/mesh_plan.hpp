@@ -14,14 +14,14 @@
 namespace loremd {
 
 struct MeshPlanRequest {
-  Matrix3 cell;              // rows are the cell vectors
-  int64_t atoms;             // in the whole cell
-  int64_t channels;          // enters the cost only
-  double cutoff;             // radius of the real-space sum
-  double accuracy;           // relative error of the potentials asked for, 1e-12 to 0.1
-  double smearing;           // 0: chosen
+  Matrix3 cell;                   // rows are the cell vectors
+  int64_t atoms;                  // in the whole cell
+  int64_t channels;               // enters the cost only
+  double cutoff;                  // radius of the real-space sum
+  double accuracy;                // relative error of the potentials asked for, 1e-12 to 0.1
+  double smearing;                // 0: chosen
   std::array<int64_t, 3> points;  // any 0: chosen
-  int order;                 // 0: chosen
+  int order;                      // 0: chosen
 };
 
 struct MeshPlan {

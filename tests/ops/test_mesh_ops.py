@@ -1,0 +1,415 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""spread, interpolate, convolve, influence: physics first, then plain torch, then derivatives."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.autograd import gradcheck, gradgradcheck
+
+from loremd import ops
+from loremd.ops import reference
+
+from .systems import CELLS, MESH, atoms, cell_of
+
+ORDERS = [3, 4, 5, 6, 7, 8]
+EXACT = {torch.float64: 1e-12, torch.float32: 2e-5}
+
+
+def random_mesh(channels, shape=MESH, dtype=torch.float64, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, channels, generator=generator, dtype=torch.float64).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", EXACT)
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("order", ORDERS)
+def test_charge_is_conserved(order, name, dtype):
+    positions, charges = atoms(20, cell_of(name), dtype=dtype)
+    mesh = ops.spread(positions, charges, cell_of(name), MESH, order)
+    torch.testing.assert_close(mesh.sum((0, 1, 2)), charges.sum(0), rtol=0, atol=20 * EXACT[dtype])
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_constant_mesh_interpolates_to_the_constant(order):
+    positions, _ = atoms(20, cell_of("triclinic"))
+    values = ops.interpolate(
+        positions, torch.ones(*MESH, 2, dtype=torch.float64), cell_of("triclinic"), order
+    )
+    torch.testing.assert_close(values, torch.ones_like(values), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("order", ORDERS)
+def test_interpolate_is_the_transpose_of_spread(order, name):
+    cell = cell_of(name)
+    positions, charges = atoms(20, cell)
+    mesh = random_mesh(3)
+    left = (ops.spread(positions, charges, cell, MESH, order) * mesh).sum()
+    right = (charges * ops.interpolate(positions, mesh, cell, order)).sum()
+    assert abs(left - right) <= 1e-12 * charges.norm() * mesh.norm()
+
+
+@pytest.mark.parametrize("shape", [[9, 10, 8], [8, 9, 7]])
+def test_convolution_is_self_adjoint(shape):
+    a, b = random_mesh(4, shape, seed=2), random_mesh(4, shape, seed=3)
+    influence = random_mesh(1, shape)[:, :, : shape[2] // 2 + 1, 0]
+    left = (a * ops.convolve(b, influence)).sum()
+    right = (ops.convolve(a, influence) * b).sum()
+    assert abs(left - right) <= 1e-12 * a.norm() * b.norm() * influence.abs().max()
+
+
+@pytest.mark.parametrize("dtype", EXACT)
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("order", ORDERS)
+def test_equal_to_plain_torch(order, name, dtype):
+    cell = cell_of(name)
+    positions, charges = atoms(12, cell, dtype=dtype)
+    mesh = random_mesh(3, dtype=dtype)
+    tolerance = {"rtol": 0, "atol": EXACT[dtype]}
+    torch.testing.assert_close(
+        ops.spread(positions, charges, cell, MESH, order),
+        reference.spread(positions, charges, cell, MESH, order),
+        **tolerance,
+    )
+    torch.testing.assert_close(
+        ops.interpolate(positions, mesh, cell, order),
+        reference.interpolate(positions, mesh, cell, order),
+        **tolerance,
+    )
+    influence = ops.influence(cell, MESH, order, 0.6).to(dtype)
+    torch.testing.assert_close(
+        ops.convolve(mesh, influence), reference.convolve(mesh, influence), rtol=1e-5, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("order", ORDERS)
+def test_influence_equals_plain_torch(order, name):
+    """At order 3, the slowest to converge, the reference leaves out 1e-11 of the window."""
+    expected = reference.influence(cell_of(name), MESH, order, 0.6)
+    influence = ops.influence(cell_of(name), MESH, order, 0.6)
+    torch.testing.assert_close(influence, expected, rtol=1e-9, atol=1e-12 * float(expected.max()))
+
+
+@pytest.mark.parametrize("order", [3, 6])
+def test_ten_channels_equal_ten_single_calls(order):
+    cell = cell_of("triclinic")
+    positions, charges = atoms(15, cell, channels=10)
+    influence = ops.influence(cell, MESH, order, 0.6)
+
+    def potentials(values):
+        mesh = ops.convolve(ops.spread(positions, values, cell, MESH, order), influence)
+        return ops.interpolate(positions, mesh, cell, order)
+
+    single = torch.cat([potentials(charges[:, c : c + 1]) for c in range(10)], 1)
+    torch.testing.assert_close(potentials(charges), single, rtol=0, atol=1e-13)
+
+
+@given(
+    shift=st.lists(st.integers(-3, 3), min_size=3, max_size=3),
+    order=st.sampled_from(ORDERS),
+    n=st.integers(1, 6),
+)
+@settings(max_examples=30, deadline=None)
+def test_lattice_translations_change_nothing(shift, order, n):
+    cell = cell_of("strongly triclinic")
+    positions, charges = atoms(n, cell, seed=n)
+    moved = positions + torch.tensor(shift, dtype=torch.float64) @ cell
+    torch.testing.assert_close(
+        ops.spread(moved, charges, cell, MESH, order),
+        ops.spread(positions, charges, cell, MESH, order),
+        rtol=0,
+        atol=1e-10,  # fractions of a position several cells away have lost a digit or two
+    )
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_mesh_of_as_many_points_as_the_order(order):
+    shape = [order, order, order]
+    cell = cell_of("triclinic")
+    positions, charges = atoms(4, cell)
+    torch.testing.assert_close(
+        ops.spread(positions, charges, cell, shape, order),
+        reference.spread(positions, charges, cell, shape, order),
+        rtol=0,
+        atol=1e-12,
+    )
+
+
+class TestDerivatives:
+    """First and second derivatives by everything that is a tensor."""
+
+    SHAPE = (5, 6, 5)
+
+    def inputs(self, order):
+        cell = cell_of("triclinic").requires_grad_()
+        positions, charges = atoms(3, cell.detach(), channels=2, seed=order)
+        positions = positions + 0.013  # off the knots of the splines
+        return cell, positions.requires_grad_(), charges.requires_grad_()
+
+    @pytest.mark.parametrize("order", [4, 5])
+    def test_spread(self, order):
+        cell, positions, charges = self.inputs(order)
+
+        def call(p, q, c):
+            # three sums with random weights carry the same derivatives as all mesh points
+            mesh = ops.spread(p, q, c, list(self.SHAPE), order)
+            return torch.einsum(
+                "xyzc,xyzck->k", mesh, random_mesh(6, self.SHAPE).unflatten(3, (2, 3))
+            )
+
+        assert gradcheck(call, (positions, charges, cell))
+        assert gradgradcheck(call, (positions, charges, cell))
+
+    @pytest.mark.parametrize("order", [4, 5])
+    def test_interpolate(self, order):
+        cell, positions, _ = self.inputs(order)
+        mesh = random_mesh(2, self.SHAPE).requires_grad_()
+
+        def call(p, m, c):
+            return ops.interpolate(p, m, c, order)
+
+        assert gradcheck(call, (positions, mesh, cell))
+        assert gradgradcheck(call, (positions, mesh, cell), fast_mode=True)
+        assert gradgradcheck(lambda p, c: call(p, mesh.detach(), c), (positions, cell))
+
+    @pytest.mark.parametrize("order", [3, 6, 8])
+    def test_positions_at_other_orders(self, order):
+        """Order 3 is differentiable once everywhere, twice off the knots."""
+        shape = [9, 9, 9]
+        cell, positions, charges = self.inputs(order)
+        mesh = random_mesh(2, shape)
+
+        def call(p, q):
+            return (ops.interpolate(p, mesh, cell.detach(), order) * q).sum(1)
+
+        assert gradcheck(call, (positions, charges))
+        assert gradgradcheck(call, (positions, charges))
+
+    @pytest.mark.parametrize("shape", [(4, 3, 5), (3, 4, 4)])
+    def test_convolve(self, shape):
+        mesh = random_mesh(2, shape).requires_grad_()
+        influence = random_mesh(1, shape)[:, :, : shape[2] // 2 + 1, 0].requires_grad_()
+        assert gradcheck(ops.convolve, (mesh, influence))
+        assert gradgradcheck(ops.convolve, (mesh, influence), fast_mode=True)
+
+    @pytest.mark.parametrize("name", ["triclinic", "left-handed"])
+    def test_influence(self, name):
+        cell = cell_of(name).requires_grad_()
+
+        def call(c):
+            return ops.influence(c, [4, 5, 4], 4, 0.9)
+
+        assert gradcheck(call, (cell,))
+        assert gradgradcheck(call, (cell,))
+
+    def test_composition(self):
+        """Charges that depend on positions, as LOREM's do, through the whole chain."""
+        cell, positions, charges = self.inputs(6)
+        shape = [8, 8, 9]
+
+        def energy(p, q, c):
+            own = q * (1 + p[:, :1].sin())
+            influence = ops.influence(c, shape, 6, 0.8)
+            mesh = ops.convolve(ops.spread(p, own, c, shape, 6), influence)
+            return (own * ops.interpolate(p, mesh, c, 6)).sum()
+
+        assert gradcheck(energy, (positions, charges, cell))
+        assert gradgradcheck(energy, (positions, charges, cell))
+
+    def test_third_derivatives_say_that_they_are_missing(self):
+        cell, positions, charges = self.inputs(4)
+        values = ops.spread(positions, charges, cell.detach(), [5, 5, 5], 4).pow(2).sum()
+        (first,) = torch.autograd.grad(values, positions, create_graph=True)
+        (second,) = torch.autograd.grad(first.pow(2).sum(), positions, create_graph=True)
+        with pytest.raises(NotImplementedError, match="third derivatives"):
+            torch.autograd.grad(second.sum(), positions)
+
+
+class TestTorchIntegration:
+    def energy(self, positions, charges, cell):
+        influence = ops.influence(cell, [8, 9, 10], 5, 0.8)
+        mesh = ops.convolve(ops.spread(positions, charges, cell, [8, 9, 10], 5), influence)
+        return (charges * ops.interpolate(positions, mesh, cell, 5)).sum()
+
+    def arguments(self):
+        cell = cell_of("triclinic")
+        positions, charges = atoms(6, cell)
+        return positions.requires_grad_(), charges.requires_grad_(), cell.requires_grad_()
+
+    def gradients(self, function):
+        arguments = self.arguments()
+        energy = function(*arguments)
+        return [energy.detach(), *torch.autograd.grad(energy, arguments)]
+
+    def test_script(self):
+        scripted = torch.jit.script(chain)
+        for got, expected in zip(self.gradients(scripted), self.gradients(self.energy)):
+            torch.testing.assert_close(got, expected)
+
+    def test_compile_without_graph_break(self):
+        compiled = torch.compile(chain, fullgraph=True, backend="aot_eager")
+        for got, expected in zip(self.gradients(compiled), self.gradients(self.energy)):
+            torch.testing.assert_close(got, expected)
+
+    def test_compile_with_changing_sizes(self):
+        compiled = torch.compile(chain, fullgraph=True, backend="aot_eager", dynamic=True)
+        cell = cell_of("triclinic")
+        for n in (6, 7, 11):
+            positions, charges = atoms(n, cell)
+            torch.testing.assert_close(
+                compiled(positions, charges, cell), self.energy(positions, charges, cell)
+            )
+
+    def test_opcheck(self):
+        """torch's own test of schema, fake tensors and autograd registration, for every op."""
+        fractions, charges = torch.rand(4, 3, dtype=torch.float64), torch.rand(4, 2).double()
+        directions = torch.rand(4, 3, dtype=torch.float64)
+        mesh = random_mesh(2, (5, 6, 5))
+        metric, weights = torch.eye(3).double() / 9, torch.rand(5, 6, 3).double()
+        pairs = torch.tensor([[0, 1, 3], [1, 2, 0]])
+        shape = [5, 6, 5]
+        calls = {
+            "spread": (fractions, charges, shape, 4),
+            "spread_directional": (fractions, directions, charges, shape, 4),
+            "interpolate": (fractions, mesh, 4),
+            "interpolate_directional": (fractions, directions, mesh, 4),
+            "interpolate_gradient": (fractions, mesh, charges, 4),
+            "interpolate_gradient_directional": (fractions, directions, mesh, charges, 4),
+            "convolve": (mesh, weights),
+            "correlate": (mesh, 2 * mesh),
+            "influence_sum": (metric, shape, 4, 0.8),
+            "influence_sum_directional": (metric, 2 * metric, shape, 4, 0.8),
+            "influence_sum_gradient": (metric, weights, shape, 4, 0.8),
+            "influence_sum_gradient_directional": (metric, 2 * metric, weights, shape, 4, 0.8),
+            "pair_sum": (torch.rand(3).double(), charges, pairs, 4),
+            "pair_dot": (charges, 2 * charges, pairs),
+            "halo_exchange": (charges, 4, 0),
+            "halo_reduce": (charges, 4, 0),
+            "sum_over_ranks": (charges, 0),
+        }
+        for name, arguments in calls.items():
+            results = torch.library.opcheck(getattr(torch.ops.loremd, name).default, arguments)
+            assert set(results.values()) == {"SUCCESS"}, (name, results)
+
+    def test_no_grad_and_inference_mode(self):
+        arguments = self.arguments()
+        expected = self.energy(*arguments)
+        with torch.no_grad():
+            result = self.energy(*arguments)
+            assert not result.requires_grad
+        torch.testing.assert_close(result, expected.detach())
+        with torch.inference_mode():
+            torch.testing.assert_close(self.energy(*arguments), expected.detach())
+
+    def test_non_contiguous_input(self):
+        cell = cell_of("triclinic")
+        positions, charges = atoms(6, cell)
+        got = self.energy(
+            positions.t().contiguous().t(), charges.t().contiguous().t(), cell.t().contiguous().t()
+        )
+        torch.testing.assert_close(got, self.energy(positions, charges, cell))
+        mesh = random_mesh(2).permute(2, 0, 1, 3)
+        shape = list(mesh.shape[:3])
+        torch.testing.assert_close(
+            ops.interpolate(positions, mesh, cell, 4),
+            ops.interpolate(positions, mesh.contiguous(), cell, 4),
+        )
+        influence = ops.influence(cell, shape, 4, 0.8)
+        strided = torch.empty(*influence.shape, 2, dtype=torch.float64)[..., 0].copy_(influence)
+        torch.testing.assert_close(
+            ops.convolve(mesh, strided), ops.convolve(mesh.contiguous(), influence)
+        )
+
+    def test_empty_input_and_one_atom(self):
+        cell = cell_of("triclinic").requires_grad_()
+        for n in (0, 1):
+            positions, charges = atoms(n, cell.detach())
+            positions.requires_grad_()
+            energy = self.energy(positions, charges, cell)
+            gradients = torch.autograd.grad(energy, (positions, cell))
+            assert all(torch.isfinite(g).all() for g in gradients)
+            assert gradients[0].shape == (n, 3)
+        no_channels = ops.spread(*atoms(3, cell.detach(), channels=0), cell.detach(), [5, 5, 5], 4)
+        assert no_channels.shape == (5, 5, 5, 0)
+
+    def test_float32_is_close_to_float64(self):
+        """Weights and sums carry float32 rounding: 1e-6 of the largest value."""
+        cell = cell_of("triclinic")
+        positions, charges = atoms(50, cell)
+        influence = ops.influence(cell, MESH, 6, 0.8)
+
+        def potentials(dtype):
+            mesh = ops.spread(positions, charges.to(dtype), cell, MESH, 6)
+            mesh = ops.convolve(mesh, influence.to(dtype))
+            return ops.interpolate(positions, mesh, cell, 6).double()
+
+        double, single = potentials(torch.float64), potentials(torch.float32)
+        assert (single - double).abs().max() < 1e-6 * double.abs().max()
+
+
+def chain(positions: torch.Tensor, charges: torch.Tensor, cell: torch.Tensor) -> torch.Tensor:
+    influence = ops.influence(cell, [8, 9, 10], 5, 0.8)
+    mesh = ops.convolve(ops.spread(positions, charges, cell, [8, 9, 10], 5), influence)
+    return (charges * ops.interpolate(positions, mesh, cell, 5)).sum()
+
+
+class TestBadInput:
+    cell = cell_of("cubic")
+
+    def spread(self, positions=None, charges=None, mesh=(8, 8, 8), order=4):
+        good_positions, good_charges = atoms(5, self.cell)
+        return ops.spread(
+            good_positions if positions is None else positions,
+            good_charges if charges is None else charges,
+            self.cell,
+            list(mesh),
+            order,
+        )
+
+    @pytest.mark.parametrize("order", [2, 9, -1])
+    def test_order(self, order):
+        with pytest.raises(ValueError, match=f"order is {order}; allowed: 3 to 8"):
+            self.spread(order=order)
+        with pytest.raises(ValueError, match=f"order is {order}; allowed: 3 to 8"):
+            ops.influence(self.cell, [12, 12, 12], order, 0.5)
+
+    def test_coarse_mesh(self):
+        with pytest.raises(ValueError, match="mesh 8 x 4 x 8 is too coarse for order 5"):
+            self.spread(mesh=(8, 4, 8), order=5)
+
+    def test_mesh_shape(self):
+        with pytest.raises(ValueError, match="three numbers"):
+            self.spread(mesh=(8, 8))
+        with pytest.raises(ValueError, match="positive"):
+            self.spread(mesh=(8, 0, 8))
+
+    def test_shapes(self):
+        with pytest.raises(ValueError, match=r"expected charges of shape \(5, channels\)"):
+            self.spread(charges=torch.zeros(4, 2, dtype=torch.float64))
+        with pytest.raises(ValueError, match=r"expected mesh of shape \(nx, ny, nz, channels\)"):
+            ops.interpolate(atoms(2, self.cell)[0], torch.zeros(8, 8, 8).double(), self.cell, 4)
+        with pytest.raises(ValueError, match=r"influence of shape \(8, 8, 5\)"):
+            ops.convolve(torch.zeros(8, 8, 8, 1), torch.zeros(8, 8, 8))
+
+    def test_dtypes(self):
+        with pytest.raises(TypeError, match="charges of dtype float32 or float64"):
+            self.spread(charges=torch.zeros(5, 2, dtype=torch.float16))
+        with pytest.raises(TypeError, match="influence of dtype Float"):
+            ops.convolve(torch.zeros(8, 8, 8, 1), torch.zeros(8, 8, 5).double())
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_positions_that_are_not_finite(self, value):
+        positions, _ = atoms(5, self.cell)
+        positions[3, 1] = value
+        with pytest.raises(ValueError, match="a position is not finite"):
+            self.spread(positions=positions)
+
+    def test_smearing(self):
+        with pytest.raises(ValueError, match="smearing is 0; it must be positive"):
+            ops.influence(self.cell, [8, 8, 8], 4, 0.0)
+
+    def test_singular_cell(self):
+        with pytest.raises(RuntimeError, match="singular"):
+            ops.influence(torch.zeros(3, 3, dtype=torch.float64), [8, 8, 8], 4, 0.5)
