@@ -147,8 +147,8 @@ class Update(nn.Module):
 class RadialBasis(nn.Module):
     """Bernstein polynomials of r / cutoff times the cutoff function.
 
-    ``b_k(x) = binomial(K-1, k) x^k (1-x)^(K-1-k)``, evaluated as exp(ln binomial + k ln x +
-    (K-1-k) ln(1-x)) in float64, where this costs no accuracy: one small product and one exp.
+    ``b_k(x) = binomial(K-1, k) x^k (1-x)^(K-1-k)`` and the cutoff function f are one exponential,
+    exp(ln binomial + k ln x + (K-1-k) ln(1-x) + ln f), in float64, where this costs no accuracy.
     """
 
     def __init__(self, cutoff: float, n_radial: int, cutoff_fn: str):
@@ -156,25 +156,25 @@ class RadialBasis(nn.Module):
         self.cutoff = cutoff
         self.smooth = cutoff_fn == "smooth_cutoff"
         n = n_radial - 1
-        powers = torch.tensor([[k, n - k] for k in range(n_radial)], dtype=torch.float64)
+        exponents = torch.tensor([[k, n - k, 1] for k in range(n_radial)], dtype=torch.float64)
         binomials = torch.tensor(
             [math.log(math.comb(n, k)) for k in range(n_radial)], dtype=torch.float64
         )
-        self.register_buffer("powers", to_fixed(powers.t()), persistent=False)
+        self.register_buffer("exponents", to_fixed(exponents.t()), persistent=False)
         self.register_buffer("log_binomials", to_fixed(binomials), persistent=False)
 
     def forward(self, distances: Tensor, mask: Tensor) -> Tensor:
         """Distances (Q,) float64, 0 < r < cutoff, and mask (Q,) of 0 and 1 -> (Q, K) float64."""
         x = distances / self.cutoff
         if self.smooth:
-            envelope = torch.exp(1.0 - 1.0 / (1.0 - x.square()))
+            envelope = 1.0 - 1.0 / (1.0 - x.square())
         else:
-            envelope = 0.5 * (1.0 + torch.cos(math.pi * x))
-        logarithms = torch.stack([torch.log(x), torch.log1p(-x)], dim=1)
-        powers = from_fixed(self.powers)
-        binomials = from_fixed(self.log_binomials)
-        polynomials = torch.exp(torch.addmm(binomials, logarithms, powers))
-        return polynomials * (envelope * mask).unsqueeze(1)
+            envelope = 2.0 * torch.log(torch.cos((0.5 * math.pi) * x))
+        # exp(-2000) is exactly zero, and so are its derivatives
+        envelope = envelope - 2000.0 * (1.0 - mask)
+        logarithms = torch.stack([torch.log(x), torch.log1p(-x), envelope])
+        exponents, binomials = from_fixed(self.exponents), from_fixed(self.log_binomials)
+        return torch.exp(torch.addmm(binomials, logarithms.t(), exponents))
 
 
 class SphericalHarmonics(nn.Module):
@@ -189,26 +189,26 @@ class SphericalHarmonics(nn.Module):
             lower, own = slice((degree - 1) ** 2, degree**2), slice(degree**2, (degree + 1) ** 2)
             table = clebsch_gordan(max_degree, 1, max_degree)[lower, 1:4, own]
             factor = torch.einsum("a,b,abc,c", north[lower], north[1:4], table, north[own])
-            blocks.append((table / factor).reshape(-1))
+            blocks.append((table / factor).flatten(0, 1).t().flatten())
             sizes.append(table.numel())
         self.sizes: List[int] = [*sizes, 0]  # never empty: TorchScript infers the type from it
         recursion = torch.cat(blocks) if blocks else torch.zeros(0, dtype=torch.float64)
         self.register_buffer("recursion", to_fixed(recursion), persistent=False)
 
     def forward(self, directions: Tensor) -> Tensor:
-        """Unit vectors (Q, 3) -> (Q, (L+1)²), same dtype."""
-        values = [torch.ones_like(directions[:, :1])]
+        """Unit vectors (3, Q) -> ((L+1)², Q), same dtype; directions last, as lanes."""
+        values = [torch.ones_like(directions[:1])]
         if self.max_degree > 0:
             values.append(directions)
         table = from_fixed(self.recursion).to(directions.dtype)
         start = 0
         for degree in range(2, self.max_degree + 1):
-            rows, columns = 3 * (2 * degree - 1), 2 * degree + 1
-            products = (values[degree - 1].unsqueeze(2) * directions.unsqueeze(1)).flatten(1)
+            rows, columns = 2 * degree + 1, 3 * (2 * degree - 1)
+            products = (values[degree - 1].unsqueeze(1) * directions.unsqueeze(0)).flatten(0, 1)
             block = table[start : start + rows * columns].reshape(rows, columns)
-            values.append(products @ block)
+            values.append(block @ products)
             start += self.sizes[degree - 2]
-        return torch.cat(values, 1)
+        return torch.cat(values, 0)
 
 
 class RadialCoefficients(nn.Module):

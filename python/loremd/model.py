@@ -97,7 +97,7 @@ class FirstBlock(nn.Module):
 
         Args:
             present: (S,) atomic numbers; species: (n,) index into them.
-            radial: (Q, K) and harmonics: (Q, (L+1)²) of the slots.
+            radial: (Q, K) and harmonics: ((L+1)², Q) of the slots.
         """
         embedding = self.embedding.index_select(0, present)
         to_scalars, to_spherical = self._coefficients(embedding)
@@ -164,12 +164,12 @@ def _density(slots: Slots, radial: Tensor, harmonics: Tensor, n_species: int) ->
     sums: List[Tensor] = []
     start = 0
     for width in slots.widths:
-        y = harmonics[start : start + rows * width].reshape(rows, width, harmonics.shape[1])
+        y = harmonics[:, start : start + rows * width].reshape(harmonics.shape[0], rows, width)
         rho = radial[start : start + rows * width].reshape(rows, width, radial.shape[1])
-        sums.append(torch.bmm(y.transpose(1, 2), rho))
+        sums.append(torch.bmm(y.transpose(0, 1), rho))
         start += rows * width
     if len(sums) == 0:
-        return radial.new_zeros(0, harmonics.shape[1], n_species * radial.shape[1])
+        return radial.new_zeros(0, harmonics.shape[0], n_species * radial.shape[1])
     return torch.cat(sums, 2)
 
 
@@ -215,7 +215,8 @@ class EquivariantMessages(nn.Module):
             pair_filter = (hidden[part] @ last).reshape(rows * width, radial.shape[1], columns)
             pair_filter = (pair_filter * radial[part].unsqueeze(2)).sum(1)
             pair_filter = pair_filter.reshape(rows * width, self.degrees, t.shape[2])
-            pair_filter = pair_filter.index_select(1, components) * harmonics[part].unsqueeze(2)
+            angular = harmonics[:, part].t().unsqueeze(2)
+            pair_filter = pair_filter.index_select(1, components) * angular
             senders = t.index_select(0, slots.neighbors[part])
             total = total + torch.bmm(
                 _by_feature(pair_filter, rows, width).transpose(1, 2),
@@ -439,13 +440,14 @@ class Lorem(nn.Module):
         present, species = self._species(numbers)
         cells = cell.reshape(-1, 3, 3)
         rows = n_owned if self.num_message_passing == 0 else numbers.shape[0]
+        images = shifts.to(torch.float64)
         slots, vectors = self._neighbors(
-            species, present, positions, cells, pairs, shifts, batch, rows
+            species, present, positions, cells, pairs, images, batch, rows
         )
-        distances = vectors.square().sum(1).sqrt()
+        distances = vectors.square().sum(0).sqrt()
         dtype = self.first.embedding.dtype
         radial = self.basis(distances, slots.mask).to(dtype)
-        harmonics = self.harmonics((vectors / distances.unsqueeze(1)).to(dtype))
+        harmonics = self.harmonics((vectors / distances).to(dtype))
 
         x, t = self.first(present, species, slots, radial, harmonics)
         energies = self.first.readout(x[:n_owned]).squeeze(1).to(torch.float64)
@@ -460,7 +462,7 @@ class Lorem(nn.Module):
         if long_range is not None:
             charges = long_range.charges(x, t)
             potentials = self._potentials(
-                positions, charges, cell, pairs, shifts, pbc, batch, n_owned, comm
+                positions, charges, cell, pairs, images, pbc, batch, n_owned, comm
             )
             last = long_range(x, t, potentials).to(torch.float64)
         offsets = _join(self.offset_parts).index_select(0, numbers[:n_owned])
@@ -500,7 +502,7 @@ class Lorem(nn.Module):
         batch: Optional[Tensor],
         rows: int,
     ) -> Tuple[Slots, Tensor]:
-        """Pairs closer than the cutoff in slots, and their vectors, (Q, 3) float64."""
+        """Pairs closer than the cutoff in slots, and their vectors, (3, Q) float64."""
         with torch.no_grad():
             squared = pair_vectors(positions, cells, pairs, shifts, batch).square().sum(1)
             # the last 1e-12 of the cutoff, where 1 - r/cutoff may round to zero, counts as outside
@@ -508,14 +510,13 @@ class Lorem(nn.Module):
             if self.num_message_passing == 0:
                 inside = inside & (pairs[0] < rows)
             kept = torch.nonzero(inside).squeeze(1)
-        slots = arrange(species, present.shape[0], pairs[:, kept], rows)
-        ordered = kept[slots.pairs]
-        pairs, shifts = pairs[:, ordered], shifts[ordered]
+        pairs, shifts = pairs[:, kept], shifts[kept]
+        slots = arrange(species, present.shape[0], pairs, rows)
         vectors = pair_vectors(positions, cells, pairs, shifts, batch)
         # empty slots hold a harmless vector, so that no derivative is infinite
         filler = torch.zeros(slots.mask.shape[0], 3, dtype=vectors.dtype, device=vectors.device)
         filler[:, 2] = 0.5 * self.cutoff
-        return slots, filler.index_copy(0, slots.positions, vectors)
+        return slots, filler.index_copy(0, slots.positions, vectors).t().contiguous()
 
     def _potentials(
         self,

@@ -23,8 +23,7 @@ class Slots(NamedTuple):
     row_of_atom: Tensor  # (rows,) int64, row of each centre
     centre_counts: List[int]  # rows of each species
     widths: List[int]  # slots per row of each neighbour species
-    pairs: Tensor  # (P,) int64, the pairs in the order of their slots
-    positions: Tensor  # (P,) int64, the slot of each of these pairs
+    positions: Tensor  # (P,) int64, the slot of each pair
     centres: Tensor  # (Q,) int64, atom at the centre
     neighbors: Tensor  # (Q,) int64, neighbour atom, any valid index in an empty slot
     mask: Tensor  # (Q,) float64, 1 where a pair stands, else 0
@@ -58,8 +57,9 @@ def arrange(species: Tensor, n_species: int, pairs: Tensor, rows: int) -> Slots:
         centres.append(atoms.repeat_interleave(width))
         total += rows * width
     rank = torch.arange(groups.shape[0], device=device) - first_pair[groups]
-    slots = torch.cat(first_slot)[groups] + rank
+    slots = torch.empty_like(order)
+    slots[order] = torch.cat(first_slot)[groups] + rank
     centre_of_slot = torch.cat(centres)
-    neighbors = torch.zeros_like(centre_of_slot).index_copy(0, slots, pairs[1, order])
+    neighbors = torch.zeros_like(centre_of_slot).index_copy(0, slots, pairs[1])
     mask = torch.zeros(total, dtype=torch.float64, device=device).index_fill(0, slots, 1.0)
-    return Slots(row_of_atom, centre_counts, widths, order, slots, centre_of_slot, neighbors, mask)
+    return Slots(row_of_atom, centre_counts, widths, slots, centre_of_slot, neighbors, mask)
