@@ -3,7 +3,6 @@
 
 import pytest
 import torch
-from tests.model.crystals import CRYSTALS, displaced
 from torch.autograd import gradcheck, gradgradcheck
 
 import loremd
@@ -11,6 +10,7 @@ from loremd import EwaldPotential, MeshPotential, tune
 from loremd.neighbors import neighbor_list
 from loremd.tuning import relative_error
 
+from ..model.crystals import CRYSTALS, displaced
 from .systems import CELLS, atoms, cell_of
 
 ACCURACIES = [1e-4, 1e-6, 1e-8]
