@@ -69,6 +69,7 @@ class Calculator(AseCalculator):
         self.model.set_long_range("mesh", model.cutoff, self.accuracy, 0.0, [], 0)
         self._plan: Optional[Dict[str, float]] = None
         self._planned_atoms = 0
+        self._checked_cell: Optional[torch.Tensor] = None
 
     def calculate(
         self,
@@ -144,10 +145,13 @@ class Calculator(AseCalculator):
         Between two plans the energy is a smooth function of positions and cell.
         """
         n = len(self.atoms)
-        if self._plan is not None and n == self._planned_atoms and self._plan_is_good(cell):
+        same_number = self._plan is not None and n == self._planned_atoms
+        if same_number and torch.equal(cell, self._checked_cell):
             return
-        self._plan = self.model.plan_long_range(cell, n)
-        self._planned_atoms = n
+        if not (same_number and self._plan_is_good(cell)):
+            self._plan = self.model.plan_long_range(cell, n)
+            self._planned_atoms = n
+        self._checked_cell = cell.clone()
 
     def _plan_is_good(self, cell: torch.Tensor) -> bool:
         plan = self._plan

@@ -510,6 +510,9 @@ class Lorem(nn.Module):
             if self.num_message_passing == 0:
                 inside = inside & (pairs[0] < rows)
             kept = torch.nonzero(inside).squeeze(1)
+            if kept.shape[0] > 0 and float(squared[kept].min()) == 0.0:
+                same = pairs[:, kept[squared[kept].argmin()]]
+                raise ValueError(f"atoms {int(same[0])} and {int(same[1])} are at the same place")
         pairs, shifts = pairs[:, kept], shifts[kept]
         slots = arrange(species, present.shape[0], pairs, rows)
         vectors = pair_vectors(positions, cells, pairs, shifts, batch)
@@ -550,7 +553,7 @@ class Lorem(nn.Module):
 
         Args:
             method: "mesh", or "ewald" for the exact sum, which structures that are not periodic in
-                three directions get in any case.
+                three directions (and batches that hold one) get in any case.
             cutoff: radius (Å) of the real-space sum, up to which the pair list must be complete.
             accuracy: as in MeshPotential and EwaldPotential.
             smearing, mesh, order: of the mesh; 0, [] and 0 mean automatic.
@@ -746,8 +749,14 @@ def _check_structure(
         raise ValueError(
             f"positions and cell must be float64, got {positions.dtype} and {cell.dtype}"
         )
+    finite = torch.isfinite(positions).all(1)
+    if not bool(finite.all()):
+        atom = int(torch.nonzero(~finite)[0])
+        raise ValueError(f"positions of atom {atom} are not finite numbers")
     if cell.dim() < 2 or cell.dim() > 3 or cell.shape[-1] != 3 or cell.shape[-2] != 3:
         raise ValueError(f"cell must be (3, 3), or (B, 3, 3) with batch, got {cell.shape}")
+    if not bool(torch.isfinite(cell).all()):
+        raise ValueError("cell must hold finite numbers")
     if cell.dim() == 3 and cell.shape[0] != 1 and batch is None:
         raise ValueError(f"cell holds {cell.shape[0]} structures, but batch is None")
     if pbc.dtype != torch.bool or pbc.shape != cell.shape[:-1]:

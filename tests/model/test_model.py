@@ -434,6 +434,10 @@ def test_from_parameters_names_all_problems():
     assert "MLP_0/Dense_2/bias has shape (8,), expected (1,)" in text
 
 
+NAN = torch.zeros(6, 3, dtype=DTYPE)
+NAN[1, 2] = math.nan
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
@@ -442,7 +446,10 @@ def test_from_parameters_names_all_problems():
         ({"numbers": torch.full((6,), 100)}, "numbers holds 100, but must be between 0 and 99"),
         ({"positions": torch.zeros(5, 3, dtype=DTYPE)}, r"positions must be \(n, 3\) with n = 6"),
         ({"positions": torch.zeros(6, 3)}, "positions and cell must be float64, got torch.float32"),
+        ({"positions": NAN}, "positions of atom 1 are not finite numbers"),
+        ({"positions": torch.zeros(6, 3, dtype=DTYPE)}, r"atoms \d and \d are at the same place"),
         ({"cell": torch.zeros(3, dtype=DTYPE)}, r"cell must be \(3, 3\)"),
+        ({"cell": torch.full((3, 3), math.inf, dtype=DTYPE)}, "cell must hold finite numbers"),
         ({"cell": torch.ones(2, 3, 3, dtype=DTYPE)}, "cell holds 2 structures, but batch is None"),
         ({"cell": torch.zeros(3, 3, dtype=DTYPE)}, "cell has the volume 0.0"),
         ({"pbc": torch.ones(3)}, r"pbc must be \(3,\) or \(B, 3\) bool"),
