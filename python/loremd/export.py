@@ -64,7 +64,7 @@ def export(
     }
     buffer = io.BytesIO()
     torch.jit.save(scripted, buffer, _extra_files=extra)
-    _write_atomically(Path(path), buffer.getvalue())
+    _write_atomically(Path(path), _without_source_ranges(buffer.getvalue()))
 
 
 def load(path: Union[str, Path]) -> Lorem:
@@ -181,6 +181,22 @@ def _content_hash(model: Lorem) -> str:
         digest.update(f"{path} {array.shape} {array.dtype}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def _without_source_ranges(archive: bytes) -> bytes:
+    """The archive without its records of source lines: they are half of a small file, and hold the
+    paths of this machine."""
+    reader = torch._C.PyTorchFileReader(io.BytesIO(archive))
+    result = io.BytesIO()
+    writer = torch._C.PyTorchFileWriter(result)
+    writer.set_min_version(int(reader.get_record("version")))
+    own_records = ("version", "byteorder", ".data/serialization_id")  # the writer adds these
+    for name in reader.get_all_records():
+        if name not in own_records and not name.endswith(".debug_pkl"):
+            content = reader.get_record(name)
+            writer.write_record(name, content, len(content))
+    writer.write_end_of_file()
+    return result.getvalue()
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

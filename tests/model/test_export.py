@@ -4,6 +4,7 @@
 import json
 import shutil
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -208,6 +209,12 @@ def test_another_kind_of_model(file, tmp_path):
     target = changed_metadata(file, tmp_path / "bec.pt", model="LoremBEC")
     with pytest.raises(ValueError, match="a model of kind 'LoremBEC', not 'Lorem'"):
         read_metadata(target)
+
+
+def test_no_paths_of_this_machine_in_the_file(file):
+    here = str(Path(__file__).parents[2]).encode()
+    with zipfile.ZipFile(file) as archive:
+        assert not any(here in archive.read(name) for name in archive.namelist())
 
 
 def test_a_file_can_be_copied(file, tmp_path):
