@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options)
     except KeyboardInterrupt:
-        print("loremd: interrupted", file=sys.stderr)
+        hint = "; continue with --resume" if options.command == "train" else ""
+        print(f"loremd {options.command}: interrupted{hint}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except (ValueError, OSError, RuntimeError, ArithmeticError, ImportError) as error:
         if options.traceback:

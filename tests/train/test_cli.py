@@ -8,7 +8,7 @@ import json
 import ase.io
 import pytest
 
-from loremd.cli import EXIT_OK, EXIT_USER_ERROR, main
+from loremd.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, EXIT_USER_ERROR, main
 from loremd.export import load
 
 
@@ -111,6 +111,31 @@ def test_errors_are_one_line_and_exit_code_2(trained, tmp_path, frames, content,
         text = "".join(lines)
         assert message in text, arguments
         assert text.count("\n") == 1, text
+
+
+def test_an_interrupted_training_says_how_to_go_on(write_config, content, capsys, monkeypatch):
+    def interrupt(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("loremd.train.Trainer.run_epoch", interrupt)
+    assert run("train", write_config(content)) == EXIT_INTERRUPTED
+    assert "interrupted; continue with --resume" in capsys.readouterr().err
+
+
+def test_check_reports_what_is_installed(capsys):
+    """Its exit code depends on whether LAMMPS is there; the report comes in any case."""
+    assert run("check") in (EXIT_OK, EXIT_PROBLEM)
+    output = capsys.readouterr().out
+    for name in ("Python", "torch", "CUDA", "loremd", "MPI", "LAMMPS", "pair_style"):
+        assert any(line.startswith(name) for line in output.splitlines()), name
+
+
+def test_check_without_lammps_says_how_to_add_it(capsys, monkeypatch):
+    monkeypatch.setattr("loremd.installation._executable", lambda name: None)
+    assert run("check") == EXIT_OK
+    output = capsys.readouterr().out
+    assert "pip install" in output
+    assert "LOREMD_LAMMPS_DIR" in output
 
 
 class _Lines:

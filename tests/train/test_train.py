@@ -6,9 +6,12 @@ from __future__ import annotations
 import csv
 import math
 
+import ase
+import ase.io
 import numpy as np
 import pytest
 import torch
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from loremd.config import ConfigError, LossConfig, TrainingConfig, load_config
 from loremd.data import Structure, batches, collate
@@ -23,6 +26,7 @@ from loremd.train import (
     learning_rate,
     read_data,
     residuals,
+    write_results,
 )
 
 
@@ -228,6 +232,29 @@ def test_weights_of_zero_leave_derivatives_out(config, content, write_config):
     errors = trainer._errors(trainer.model, next(batches(trainer.train, 2)), create_graph=True)
     assert set(errors) == {"energy"}
     assert errors["energy"].requires_grad
+
+
+def test_molecules_without_stress_train_in_float64(content, write_config, tmp_path):
+    """No periodic direction, no stress label: the columns of the stress are NaN, all else works."""
+    random = np.random.default_rng(5)
+    frames = []
+    for _ in range(4):
+        atoms = ase.Atoms("OH2", positions=[[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+        atoms.positions += random.normal(scale=0.05, size=(3, 3))
+        forces = random.normal(size=(3, 3))
+        atoms.calc = SinglePointCalculator(atoms, energy=random.normal(), forces=forces)
+        frames.append(atoms)
+    for name in ("train.xyz", "valid.xyz"):
+        ase.io.write(tmp_path / name, frames, format="extxyz")
+    content["training"] |= {"epochs": 2, "dtype": "float64"}
+    config = load_config(write_config(content))
+    trainer = trainer_for(config)
+    assert trainer.run()
+    assert next(trainer.model.parameters()).dtype == torch.float64
+    assert math.isnan(trainer.history[-1]["valid_stress_rmse"])
+    assert math.isfinite(trainer.history[-1]["valid_loss"])
+    assert set(write_results(config, trainer).errors()) == {"energy", "forces"}
+    assert (config.output.folder / "parity.png").is_file()
 
 
 def test_divergence_is_reported(config):
