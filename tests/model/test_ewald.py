@@ -165,6 +165,29 @@ def test_three_dimensional_sum_with_slab_correction_has_the_right_limit(axis):
     torch.testing.assert_close(smooth, exact, rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_lorem_jax_slab_does_not_depend_on_the_order_of_rows(axis):
+    (positions, charges, cell), flags = slab(axis, charged=True)
+    reference, reference_flags = slab(2, charged=True)
+    values = potentials((positions, charges, cell), 6.0, pbc=flags, scheme="lorem-jax")
+    expected = potentials(reference, 6.0, pbc=reference_flags, scheme="lorem-jax")
+    torch.testing.assert_close(values, expected, rtol=0, atol=1e-11)
+
+
+def test_lorem_jax_slab_shrinks_a_long_open_vector_to_the_same_length():
+    (positions, charges, cell), flags = slab(2, charged=True)
+    values = potentials((positions, charges, cell), 6.0, pbc=flags, scheme="lorem-jax")
+    longer = cell.clone()
+    longer[2] *= 1.7
+    stretched = potentials((positions, charges, longer), 6.0, pbc=flags, scheme="lorem-jax")
+    torch.testing.assert_close(stretched, values, rtol=0, atol=1e-11)
+    short = cell.clone()
+    short[2] *= 9.0 / 30.0  # shorter than slab and margin: taken as it is
+    assert not torch.allclose(
+        potentials((positions, charges, short), 6.0, pbc=flags, scheme="lorem-jax"), values
+    )
+
+
 def test_flat_layer_has_second_derivatives():
     # all atoms at one height: every even function of z_ij is at its extremum
     positions = torch.tensor([[0.0, 0, 1], [1.1, 1.2, 1]], dtype=DTYPE)
@@ -246,6 +269,15 @@ def test_batch_equals_single_structures():
         torch.repeat_interleave(torch.arange(4), torch.tensor([len(s[0]) for s in structures])),
     )
     torch.testing.assert_close(together, torch.cat(single), rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("pbc", [[True] * 3, [True, True, False]])
+def test_chunks_of_wave_vectors_add_up(pbc, monkeypatch):
+    structure = displaced(CRYSTALS["zincblende"].structure(), 0.1)
+    expected = potentials(structure, 2.0, pbc=pbc)
+    monkeypatch.setattr("loremd.ewald._chunk", lambda rows: 7)
+    values = potentials(structure, 2.0, pbc=pbc)
+    torch.testing.assert_close(values, expected, rtol=0, atol=1e-12)
 
 
 def test_float32_charges_give_float32_potentials():
