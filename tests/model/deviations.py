@@ -23,12 +23,12 @@ from .reference_cases import (
 
 def line(title: str, found: dict[str, float]) -> str:
     """One row of the table."""
-    cells = [f"{found[name]:10.1e}" if name in found else f"{'-':>10}" for name in QUANTITIES]
+    cells = [f"{found[name]:11.1e}" if name in found else f"{'-':>11}" for name in QUANTITIES]
     return f"{title:<38}" + "".join(cells)
 
 
 def main() -> int:
-    header = f"{'':<38}" + "".join(f"{name:>10}" for name in QUANTITIES)
+    header = f"{'':<38}" + "".join(f"{name:>11}" for name in QUANTITIES)
     print("exact sum, float64 (bound 1e-9)", header, sep="\n")
     exact = {name: exact_case(name) for name in CASES}
     exact.update({f"checkpoint {name}": checkpoint_case(name) for name in STRUCTURES})
