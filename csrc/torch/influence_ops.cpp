@@ -3,8 +3,14 @@
 // The convolution, the influence function and the choice of the mesh.
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/fft_fftn.h>
+#include <ATen/ops/fft_ifftn.h>
 #include <ATen/ops/fft_irfftn.h>
 #include <ATen/ops/fft_rfftn.h>
+#include <ATen/ops/view_as_complex.h>
+#include <ATen/ops/view_as_real.h>
+#include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
 #include "mesh/convolve.hpp"
@@ -46,8 +52,6 @@ Tensor influence_sum_gradient_directional(const Tensor &metric, const Tensor &di
 
 namespace {
 
-constexpr std::array<int64_t, 3> mesh_axes{0, 1, 2};
-
 // ---- convolution ----
 
 loremd::MeshShape mesh_shape_of(const char *op, const char *name, const Tensor &mesh) {
@@ -58,8 +62,20 @@ loremd::MeshShape mesh_shape_of(const char *op, const char *name, const Tensor &
   return {{mesh.size(0), mesh.size(1), mesh.size(2)}, mesh.size(3)};
 }
 
-Tensor spectrum_of(const Tensor &mesh) {
-  return at::fft_rfftn(mesh, at::nullopt, mesh_axes).contiguous();
+template <class T>
+std::complex<T> *complex_data(const Tensor &t) {
+  return reinterpret_cast<std::complex<T> *>(t.mutable_data_ptr<c10::complex<T>>());
+}
+
+// Channels 2 f and 2 f + 1 of a mesh as one complex field (nx, ny, nz), and its spectrum.
+Tensor field_spectrum(const Tensor &mesh, int64_t f) {
+  return at::fft_fftn(at::view_as_complex(mesh.slice(3, 2 * f, 2 * f + 2).contiguous()))
+      .contiguous();
+}
+
+// Half spectrum (nx, ny, nz/2 + 1) of the last channel.
+Tensor last_spectrum(const Tensor &mesh) {
+  return at::fft_rfftn(mesh.select(3, mesh.size(3) - 1)).contiguous();
 }
 
 Tensor convolve_cpu(const Tensor &mesh, const Tensor &influence) {
@@ -69,15 +85,30 @@ Tensor convolve_cpu(const Tensor &mesh, const Tensor &influence) {
                     "loremd::convolve: expected influence of shape (", nx, ", ", ny, ", ",
                     nz / 2 + 1, ") for this mesh, got ", influence.sizes());
   check_dtype("convolve", "influence", influence, mesh.scalar_type());
-  if (shape.channels == 0) return mesh.clone();
-  Tensor spectrum = spectrum_of(mesh);
-  const Tensor factors = influence.contiguous();
+  const Tensor half = influence.contiguous();
+  Tensor result = at::empty_like(mesh, at::MemoryFormat::Contiguous);
   AT_DISPATCH_FLOATING_TYPES(mesh.scalar_type(), "convolve", [&] {
-    loremd::multiply_spectrum(shape, factors.const_data_ptr<scalar_t>(),
-                              reinterpret_cast<std::complex<scalar_t> *>(
-                                  spectrum.mutable_data_ptr<c10::complex<scalar_t>>()));
+    Tensor full;
+    for (int64_t f = 0; f < shape.channels / 2; ++f) {
+      if (!full.defined()) {
+        full = at::empty({nx, ny, nz}, half.options());
+        loremd::expand_influence(shape.points, half.const_data_ptr<scalar_t>(),
+                                 full.mutable_data_ptr<scalar_t>());
+      }
+      const Tensor spectrum = field_spectrum(mesh, f);
+      loremd::multiply_spectrum(full.numel(), full.const_data_ptr<scalar_t>(),
+                                complex_data<scalar_t>(spectrum));
+      result.slice(3, 2 * f, 2 * f + 2).copy_(at::view_as_real(at::fft_ifftn(spectrum)));
+    }
+    if (shape.channels % 2 == 1) {
+      const Tensor spectrum = last_spectrum(mesh);
+      loremd::multiply_spectrum(half.numel(), half.const_data_ptr<scalar_t>(),
+                                complex_data<scalar_t>(spectrum));
+      result.select(3, shape.channels - 1)
+          .copy_(at::fft_irfftn(spectrum, at::IntArrayRef(shape.points)));
+    }
   });
-  return at::fft_irfftn(spectrum, at::IntArrayRef(shape.points), mesh_axes).contiguous();
+  return result;
 }
 
 Tensor correlate_cpu(const Tensor &a, const Tensor &b) {
@@ -87,15 +118,18 @@ Tensor correlate_cpu(const Tensor &a, const Tensor &b) {
   check_dtype("correlate", "b", b, a.scalar_type());
   const auto [nx, ny, nz] = shape.points;
   Tensor correlation = at::zeros({nx, ny, nz / 2 + 1}, a.options());
-  if (shape.channels == 0) return correlation;
-  const Tensor a_spectrum = spectrum_of(a), b_spectrum = spectrum_of(b);
   AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "correlate", [&] {
-    using complex = std::complex<scalar_t>;
-    loremd::correlate_spectra(
-        shape,
-        reinterpret_cast<const complex *>(a_spectrum.const_data_ptr<c10::complex<scalar_t>>()),
-        reinterpret_cast<const complex *>(b_spectrum.const_data_ptr<c10::complex<scalar_t>>()),
-        correlation.mutable_data_ptr<scalar_t>());
+    scalar_t *out = correlation.mutable_data_ptr<scalar_t>();
+    for (int64_t f = 0; f < shape.channels / 2; ++f) {
+      const Tensor left = field_spectrum(a, f), right = field_spectrum(b, f);
+      loremd::correlate_fields(shape.points, complex_data<scalar_t>(left),
+                               complex_data<scalar_t>(right), out);
+    }
+    if (shape.channels % 2 == 1) {
+      const Tensor left = last_spectrum(a), right = last_spectrum(b);
+      loremd::correlate_single(shape.points, complex_data<scalar_t>(left),
+                               complex_data<scalar_t>(right), out);
+    }
   });
   return correlation;
 }
