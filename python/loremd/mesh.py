@@ -181,6 +181,10 @@ class MeshPotential(torch.nn.Module):
         if comm != 0 and not self.planned:
             raise ValueError("on several ranks MeshPotential needs a plan; call plan() before")
         values = charges.to(torch.float64 if self.accuracy < self.float32_floor else charges.dtype)
+        if comm != 0:
+            # Zero, and a link to the positions: the charges of a rank without atoms depend on
+            # nothing, but the backward of its exchanges must run as that of the other ranks.
+            values = values + positions[:0].sum().to(values.dtype)
         smooth: List[Tensor] = []
         smearings: List[float] = []
         start = 0
