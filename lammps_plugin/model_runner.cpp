@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The torch side of the pair style: reads the model file, plans its long-range part, evaluates
+// energies and their gradients with respect to positions and strain. Exceptions end here.
+#include "model_runner.hpp"
+
+#include <ATen/Parallel.h>
+#include <ATen/record_function.h>
+#include <caffe2/serialize/inline_container.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/csrc/jit/runtime/profiling_graph_executor_impl.h>
+#include <torch/script.h>
+#include <torch/version.h>
+
+#include <cstring>
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include "model_metadata.hpp"
+#include "model_runner_timing.hpp"
+
+using loremd::ModelMetadata;
+
+struct loremd_model {
+  ModelMetadata metadata;
+  loremd_model_info info;
+  std::vector<const char *> symbols;
+  torch::jit::Module module;
+  torch::Device device = torch::kCPU;
+  loremd_times times = {};
+};
+
+namespace {
+
+thread_local std::string failure;
+
+// TorchScript wraps the text of `raise` in a traceback; the user's part is after the last marker.
+std::string without_traceback(const std::string &text) {
+  if (text.find("Traceback of TorchScript") == std::string::npos) return text;
+  const std::string marker = "Error: ";
+  const size_t last = text.rfind(marker);
+  if (last == std::string::npos) return text;
+  const size_t end = text.find_last_not_of(" \n");
+  return text.substr(last + marker.size(), end + 1 - last - marker.size());
+}
+
+// Runs `action`; whatever it throws becomes last_error() and false.
+template <class Action>
+bool guarded(const Action &action) {
+  try {
+    action();
+    return true;
+  } catch (const c10::Error &error) {
+    failure = without_traceback(error.what_without_backtrace());
+  } catch (const std::bad_alloc &) {
+    failure = "out of memory";
+  } catch (const std::exception &error) {
+    failure = without_traceback(error.what());
+  } catch (...) {
+    failure = "an unknown exception";
+  }
+  return false;
+}
+
+// ---- reading the model file ----------------------------------------------------------------
+
+std::string metadata_text(const char *bytes, int64_t size) {
+  if (size < 4 || std::memcmp(bytes, "PK\x03\x04", 4) != 0) {
+    throw std::runtime_error("it is not a model file written by loremd.export");
+  }
+  std::istringstream stream(std::string(bytes, size));
+  std::unique_ptr<caffe2::serialize::PyTorchStreamReader> reader;
+  try {
+    reader = std::make_unique<caffe2::serialize::PyTorchStreamReader>(&stream);
+  } catch (const c10::Error &) {
+    throw std::runtime_error("the file is truncated or damaged (" + std::to_string(size) +
+                             " bytes were read); copy or export it again");
+  }
+  if (!reader->hasRecord("extra/loremd.json")) {
+    throw std::runtime_error("it is a TorchScript file, but not one written by loremd.export");
+  }
+  const auto [data, length] = reader->getRecord("extra/loremd.json");
+  return std::string(static_cast<const char *>(data.get()), length);
+}
+
+torch::Device device_named(const std::string &name) {
+  if (name == "cpu") return torch::kCPU;
+  throw std::runtime_error("device '" + name +
+                           "': this build of loremd has no CUDA kernels; use 'cpu'");
+}
+
+void fill_info(loremd_model &model) {
+  const ModelMetadata &data = model.metadata;
+  for (const std::string &symbol : data.symbols) model.symbols.push_back(symbol.c_str());
+  model.info = {data.cutoff,
+                data.message_passing,
+                data.channels,
+                data.long_range ? 1 : 0,
+                static_cast<int64_t>(data.symbols.size()),
+                model.symbols.data(),
+                data.numbers.data(),
+                data.offsets.data(),
+                data.hash.c_str(),
+                data.loremd_version.c_str()};
+}
+
+// As torch.nn.Module.to: integer tables stay as they are, which torch::jit::Module::to converts.
+void set_dtype(torch::jit::Module &module, torch::ScalarType dtype) {
+  const auto convert = [dtype](torch::Tensor tensor) {
+    tensor.requires_grad_(false);
+    if (tensor.is_floating_point()) tensor.set_data(tensor.to(dtype));
+  };
+  for (const torch::Tensor &tensor : module.parameters()) convert(tensor);
+  for (const torch::Tensor &tensor : module.buffers()) convert(tensor);
+}
+
+void read_module(loremd_model &model, const char *bytes, int64_t size, bool double_precision) {
+  // The profiling executor recompiles during the first calls (tens of milliseconds each).
+  torch::jit::getProfilingMode() = false;
+  std::istringstream stream(std::string(bytes, size));
+  try {
+    model.module = torch::jit::load(stream, model.device);
+  } catch (const std::exception &error) {
+    throw std::runtime_error(
+        std::string("this torch (") + TORCH_VERSION +
+        ") cannot read the file; rebuild it with `loremd export old.pt new.pt`. Reason: " +
+        error.what());
+  }
+  model.module.eval();
+  set_dtype(model.module, double_precision ? torch::kDouble : torch::kFloat);
+}
+
+loremd_model *open_model(const char *bytes, int64_t size, int double_precision,
+                         const char *device) {
+  auto model = std::make_unique<loremd_model>();
+  const bool ok = guarded([&] {
+    model->metadata = loremd::parse_metadata(metadata_text(bytes, size));
+    model->device = device_named(device);
+    fill_info(*model);
+    read_module(*model, bytes, size, double_precision != 0);
+  });
+  return ok ? model.release() : nullptr;
+}
+
+void close_model(loremd_model *model) {
+  delete model;
+}
+
+const loremd_model_info *model_info(const loremd_model *model) {
+  return &model->info;
+}
+
+// ---- planning ------------------------------------------------------------------------------
+
+torch::Tensor from_doubles(const double *values, at::IntArrayRef shape) {
+  return torch::from_blob(const_cast<double *>(values), shape, torch::kDouble).clone();
+}
+
+torch::Tensor from_integers(const int64_t *values, int64_t count) {
+  return torch::from_blob(const_cast<int64_t *>(values), {count}, torch::kLong);
+}
+
+// An entry of the dictionary that Lorem.plan_long_range returns.
+double planned(const c10::Dict<c10::IValue, c10::IValue> &values, const char *name) {
+  return values.at(name).toDouble();
+}
+
+int plan(loremd_model *model, const loremd_plan_request *request, loremd_plan *result) {
+  const bool ok = guarded([&] {
+    c10::List<int64_t> mesh;
+    const int64_t *points = request->mesh;
+    if (points[0] > 0 && points[1] > 0 && points[2] > 0) {
+      for (int d = 0; d < 3; ++d) mesh.push_back(points[d]);
+    }
+    model->module.get_method("set_long_range")(
+        {"mesh", request->cutoff, request->accuracy, request->smearing, mesh, request->order});
+    const auto values =
+        model->module
+            .get_method("plan_long_range")({from_doubles(request->cell, {3, 3}), request->atoms})
+            .toGenericDict();
+    result->smearing = planned(values, "smearing");
+    result->mesh[0] = static_cast<int64_t>(planned(values, "nx"));
+    result->mesh[1] = static_cast<int64_t>(planned(values, "ny"));
+    result->mesh[2] = static_cast<int64_t>(planned(values, "nz"));
+    result->order = static_cast<int64_t>(planned(values, "order"));
+    result->real_space_error = planned(values, "real_space_error");
+    result->mesh_error = planned(values, "mesh_error");
+  });
+  return ok ? 0 : 1;
+}
+
+// ---- evaluation ----------------------------------------------------------------------------
+
+torch::Tensor pair_list(const loremd_input &input) {
+  torch::Tensor pairs = torch::empty({2, input.pairs}, torch::kLong);
+  pairs.select(0, 0).copy_(from_integers(input.centers, input.pairs));
+  pairs.select(0, 1).copy_(from_integers(input.neighbors, input.pairs));
+  return pairs;
+}
+
+// What the energies are differentiated with respect to.
+struct Variables {
+  torch::Tensor positions, strain;
+};
+
+c10::Dict<c10::IValue, c10::IValue> forward(loremd_model &model, const loremd_input &input,
+                                            const Variables &variables) {
+  const torch::Tensor deform = torch::eye(3, torch::kDouble) + variables.strain;
+  const torch::Tensor cell = from_doubles(input.cell, {3, 3}).matmul(deform);
+  const torch::Tensor periodic = torch::empty({3}, torch::kBool);
+  for (int d = 0; d < 3; ++d) periodic[d] = input.periodic[d] != 0;
+  // Ghosts carry the images' positions, so every shift is zero: one row, seen `pairs` times.
+  const torch::Tensor shifts = torch::zeros({1, 3}, torch::kLong).expand({input.pairs, 3});
+  return model.module
+      .forward({from_integers(input.numbers, input.atoms), variables.positions.matmul(deform), cell,
+                periodic, pair_list(input), shifts, input.owned, c10::IValue(), input.communicator})
+      .toGenericDict();
+}
+
+void copy_out(const c10::Dict<c10::IValue, c10::IValue> &values, const char *name, double *target) {
+  const torch::Tensor tensor = values.at(name).toTensor().detach().to(torch::kDouble).contiguous();
+  std::memcpy(target, tensor.const_data_ptr<double>(), tensor.numel() * sizeof(double));
+}
+
+void copy_gradient(const torch::Tensor &gradient, int64_t count, double *target) {
+  if (!gradient.defined()) {
+    std::fill_n(target, count, 0.0);
+    return;
+  }
+  const torch::Tensor values = gradient.contiguous();
+  std::memcpy(target, values.const_data_ptr<double>(), count * sizeof(double));
+}
+
+int evaluate(loremd_model *model, const loremd_input *input, loremd_output *output) {
+  const bool ok = guarded([&] {
+    loremd::KernelTimer timer(model->times);
+    Variables variables;
+    variables.positions = from_doubles(input->positions, {input->atoms, 3}).requires_grad_(true);
+    variables.strain = torch::zeros({3, 3}, torch::kDouble).requires_grad_(true);
+
+    const auto values = forward(*model, *input, variables);
+    copy_out(values, "energies", output->energies);
+    copy_out(values, "long_range_energies", output->long_range_energies);
+    copy_out(values, "charges", output->charges);
+    copy_out(values, "potentials", output->potentials);
+    timer.lap(model->times.forward);
+
+    // Also on a rank without atoms: the backward of a collective op is a collective.
+    const auto gradients = torch::autograd::grad({values.at("energies").toTensor().sum()},
+                                                 {variables.positions, variables.strain}, {},
+                                                 /*retain_graph=*/false, /*create_graph=*/false,
+                                                 /*allow_unused=*/true);
+    copy_gradient(gradients[0], 3 * input->atoms, output->gradient);
+    copy_gradient(gradients[1], 9, output->strain_gradient);
+    timer.lap(model->times.backward);
+  });
+  return ok ? 0 : 1;
+}
+
+void reset_times(loremd_model *model) {
+  model->times = {};
+}
+const loremd_times *times(const loremd_model *model) {
+  return &model->times;
+}
+int threads() {
+  return at::get_num_threads();
+}
+int cuda_available() {
+  return 0;
+}
+const char *last_error() {
+  return failure.c_str();
+}
+
+const loremd_runner functions = {LOREMD_RUNNER_VERSION,
+                                 TORCH_VERSION,
+                                 open_model,
+                                 close_model,
+                                 model_info,
+                                 plan,
+                                 evaluate,
+                                 reset_times,
+                                 times,
+                                 threads,
+                                 cuda_available,
+                                 last_error,
+                                 loremd_register_communicator,
+                                 loremd_unregister_communicator};
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) const loremd_runner *loremd_runner_functions() {
+  return &functions;
+}

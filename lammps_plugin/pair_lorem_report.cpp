@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "pair_lorem_report.h"
+
+#include <cmath>
+
+using namespace LAMMPS_NS;
+
+namespace {
+
+std::string line(const std::string &name, const std::string &value) {
+  return fmt::format("  {:<18}= {}\n", name, value);
+}
+
+std::string elements_of(const loremd_model_info &info) {
+  std::string text;
+  for (int64_t k = 0; k < info.num_elements; ++k)
+    text += (k ? " " : "") + std::string(info.symbols[k]);
+  return text;
+}
+
+std::string long_range_block(const loremd_model_info &info, const loremd_plan_request &request,
+                             const loremd_plan &plan) {
+  const double total = std::hypot(plan.real_space_error, plan.mesh_error);
+  return line("long range", fmt::format("mesh, gaussian splitting, B-spline window, {} channels",
+                                        info.channels)) +
+         line("smearing", fmt::format("{:.8g} angstrom", plan.smearing)) +
+         line("order", std::to_string(plan.order)) +
+         line("mesh", fmt::format("{} {} {}", plan.mesh[0], plan.mesh[1], plan.mesh[2])) +
+         line("real-space cutoff", fmt::format("{:.8g} angstrom", request.cutoff)) +
+         line("estimated error",
+              fmt::format("{:.2e} of the potentials, relative RMS (real space {:.2e}, "
+                          "mesh {:.2e}; asked for {:.2e})",
+                          total, plan.real_space_error, plan.mesh_error, request.accuracy));
+}
+
+}  // namespace
+
+std::string LAMMPS_NS::lorem_settings_block(const loremd_runner *runner,
+                                            const loremd_model_info &info,
+                                            const LoremSettings &settings,
+                                            const loremd_plan_request &request,
+                                            const loremd_plan &plan, const std::string &file) {
+  const std::string precision =
+      settings.double_precision
+          ? "double"
+          : "mixed (network and mesh in float32; geometry and sums in float64)";
+  return "LOREM potential\n" + line("model", file) +
+         line("hash", fmt::format("{} (written by loremd {})", info.hash, info.loremd_version)) +
+         line("elements", elements_of(info)) +
+         line("cutoff", fmt::format("{:.8g} angstrom, {} message-passing layers", info.cutoff,
+                                    info.message_passing)) +
+         (info.long_range ? long_range_block(info, request, plan) : line("long range", "none")) +
+         line("precision", precision) +
+         line("device", fmt::format("{}, {} threads per rank, torch {}", settings.chosen_device(),
+                                    runner->threads(), runner->torch_version));
+}
+
+std::string LAMMPS_NS::lorem_time_table(const LoremSeconds &seconds, double total, bigint steps,
+                                        MPI_Comm world) {
+  int me = 0, ranks = 1;
+  MPI_Comm_rank(world, &me);
+  MPI_Comm_size(world, &ranks);
+  const int n = static_cast<int>(seconds.size());
+  std::vector<double> mine, lowest(n), sum(n), highest(n);
+  for (const auto &entry : seconds) mine.push_back(entry.second);
+  MPI_Reduce(mine.data(), lowest.data(), n, MPI_DOUBLE, MPI_MIN, 0, world);
+  MPI_Reduce(mine.data(), sum.data(), n, MPI_DOUBLE, MPI_SUM, 0, world);
+  MPI_Reduce(mine.data(), highest.data(), n, MPI_DOUBLE, MPI_MAX, 0, world);
+  double all = 0.0;
+  MPI_Reduce(&total, &all, 1, MPI_DOUBLE, MPI_SUM, 0, world);
+  if (me != 0) return "";
+
+  std::string text = fmt::format(
+      "\nLOREM time split over {} steps (seconds; share of {:.4g} per rank):\n"
+      "{:<14}|  min time  |  avg time  |  max time  | % of lorem\n{}\n",
+      steps, all / ranks, "Section", std::string(66, '-'));
+  for (int k = 0; k < n; ++k)
+    text +=
+        fmt::format("{:<14}| {:<10.5g} | {:<10.5g} | {:<10.5g} | {:6.2f}\n", seconds[k].first,
+                    lowest[k], sum[k] / ranks, highest[k], all > 0.0 ? 100.0 * sum[k] / all : 0.0);
+  return text;
+}
