@@ -119,6 +119,7 @@ class TrainingConfig(_Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     gradient_clip: PositiveFloat | None = 10.0
     loss: LossConfig = LossConfig()
+    scale_features: bool = True
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     ewald_accuracy: Annotated[float, Field(gt=0, lt=1)] = 1e-6
     time_limit_minutes: PositiveFloat | None = None

@@ -33,6 +33,7 @@ from .data import (
     read_structures,
 )
 from .evaluate import Evaluation, Prediction, evaluate, predict, voigt, volumes
+from .initial import scale_features
 from .model import Lorem
 
 CHECKPOINT = "last.pt"
@@ -131,12 +132,14 @@ def learning_rate(step: int, steps_per_epoch: int, config: TrainingConfig) -> fl
 
 
 def build_model(config: Config, structures: Sequence[Structure]) -> Lorem:
-    """A freshly initialised model with the offsets of `structures` and the exact lattice sum."""
+    """A fresh model with offsets and scales from `structures`, and the exact lattice sum."""
     torch.manual_seed(config.training.seed)
     model = Lorem(**config.model.model_dump())
     model.set_offsets(fit_offsets(structures))
     cutoff, accuracy = config.model.cutoff, config.training.ewald_accuracy
     model.set_long_range("ewald", cutoff, accuracy, 0.0, [], 0)
+    if config.training.scale_features:
+        scale_features(model, structures)
     return model.to(getattr(torch, config.training.dtype))
 
 
