@@ -25,6 +25,12 @@ namespace {
 // a number of charges.
 enum { kOffsets, kShortRange, kLongRange, kNetCharge, kExtras };
 
+constexpr double kTolerance = 1.05;  // on the accuracy, which a plan is made to just meet
+
+double estimated_error(const loremd_plan &plan) {
+  return std::hypot(plan.real_space_error, plan.mesh_error);
+}
+
 const char *citation =
     "pair_style lorem: arXiv:2507.19382\n\n"
     "@Article{Rumiantsev25,\n"
@@ -90,13 +96,7 @@ LoremReach PairLorem::reach() const {
 
 // ---- initialisation ------------------------------------------------------------------------
 
-double PairLorem::init_one(int i, int j) {
-  if (setflag[i][j] == 0)
-    error->all(FLERR,
-               "pair_style lorem: types {} and {} have no element; name one per type in pair_coeff",
-               i, j);
-  return reach().owned;
-}
+double PairLorem::init_one(int, int) { return reach().owned; }
 
 void PairLorem::init_style() {
   check_run();
@@ -118,10 +118,7 @@ void PairLorem::check_run() const {
   if (domain->dimension != 3)
     error->all(FLERR, "pair_style lorem needs 'dimension 3', this run has dimension {}",
                domain->dimension);
-  if (force->kspace)
-    error->all(FLERR,
-               "pair_style lorem sums its own long-range part and cannot run with a kspace_style; "
-               "use 'kspace_style none'");
+  check_kspace();
   if (atom->molecular == Atom::ATOMIC) return;
   for (int k = 1; k <= 3; ++k)
     if (force->special_lj[k] != 1.0 || force->special_coul[k] != 1.0)
@@ -131,6 +128,14 @@ void PairLorem::check_run() const {
           "otherwise bonded neighbours are missing from the neighbour list",
           force->special_lj[1], force->special_lj[2], force->special_lj[3], force->special_coul[1],
           force->special_coul[2], force->special_coul[3]);
+}
+
+// LAMMPS asks the kspace style first, which says less.
+void PairLorem::check_kspace() const {
+  if (force->kspace)
+    error->all(FLERR,
+               "pair_style lorem sums its own long-range part and cannot run with a kspace_style; "
+               "use 'kspace_style none'");
 }
 
 void PairLorem::check_boundary() const {
@@ -232,8 +237,7 @@ void PairLorem::keep_or_renew_plan() {
   std::copy_n(plan_.mesh, 3, request.mesh);
   loremd_plan same = {};
   if (runner_->plan(model_, &request, &same) != 0) throw std::runtime_error(runner_->last_error());
-  constexpr double kTolerance = 1.05;  // a plan is made to just meet the accuracy
-  if (std::hypot(same.real_space_error, same.mesh_error) <= kTolerance * settings_.accuracy) return;
+  if (estimated_error(same) <= kTolerance * settings_.accuracy) return;
   make_plan();
   if (!reported_ && comm->me == 0)
     utils::logmesg(lmp, "pair_style lorem: the box has changed, step {}: new mesh\n",
@@ -247,6 +251,11 @@ void PairLorem::report() {
   if (comm->me != 0) return;
   utils::logmesg(
       lmp, lorem_settings_block(runner_, info(), settings_, plan_request(), plan_, file_found_));
+  if (info().long_range && estimated_error(plan_) > kTolerance * settings_.accuracy)
+    error->warning(FLERR,
+                   "pair_style lorem: the mesh or order given does not reach the accuracy {}: the "
+                   "estimated error is {:.2e}",
+                   settings_.accuracy, estimated_error(plan_));
 }
 
 // ---- evaluation ----------------------------------------------------------------------------

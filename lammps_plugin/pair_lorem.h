@@ -95,6 +95,7 @@ class PairLorem : public Pair {
   std::string read_text(FILE *file) const;
 
   void check_run() const;
+  void check_kspace() const;
   void check_boundary() const;
   void check_neighbor_settings() const;
   void request_ghost_shell() const;

@@ -6,6 +6,7 @@
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
+#include "force.h"
 #include "memory.h"
 #include "pair_lorem_runner.h"
 #include "update.h"
@@ -44,6 +45,7 @@ void PairLorem::coeff(int narg, char **arg) {
         "pair_coeff of pair_style lorem names {} elements, but there are {} atom types: name "
         "one element (or NULL) per type",
         narg - 3, types);
+  check_kspace();
   use_model(arg[2], std::vector<std::string>(arg + 3, arg + narg), true);
 }
 
@@ -138,6 +140,11 @@ void PairLorem::map_types() {
   type_offsets_.assign(atom->ntypes + 1, 0.0);
   for (int type = 1; type <= atom->ntypes; ++type) {
     const std::string &element = type_elements_[type - 1];
+    if (element == "NULL" && !utils::strmatch(force->pair_style, "^hybrid"))
+      error->all(FLERR,
+                 "pair_style lorem: atom type {} has the element NULL; leave atoms out of the model "
+                 "with pair_style hybrid/overlay only",
+                 type);
     if (element == "NULL") continue;
     const auto found = std::find(known.begin(), known.end(), element) - known.begin();
     if (found == model.num_elements)

@@ -13,6 +13,7 @@ using namespace LAMMPS_NS;
 namespace {
 
 constexpr int64_t kSmallestOrder = 3, kLargestOrder = 8;
+constexpr double kSmallestAccuracy = 1e-12, kLargestAccuracy = 0.1;
 
 // The words of one pair_style command, taken from the front.
 class Words {
@@ -99,9 +100,9 @@ double parse_rspace(Words &words) {
 
 double parse_accuracy(Words &words) {
   const double accuracy = words.number("accuracy");
-  if (!(accuracy > 0.0 && accuracy <= 0.1))
-    words.stop(fmt::format(
-        "keyword 'accuracy' is {}; allowed: a relative error above 0 and up to 0.1", accuracy));
+  if (!(accuracy >= kSmallestAccuracy && accuracy <= kLargestAccuracy))
+    words.stop(fmt::format("keyword 'accuracy' is {}; allowed: a relative error from {} to {}",
+                           accuracy, kSmallestAccuracy, kLargestAccuracy));
   return accuracy;
 }
 

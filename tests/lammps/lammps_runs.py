@@ -76,22 +76,29 @@ def write_data(atoms: ase.Atoms, types: list[str], path: Path, scale: float = 1.
     path.write_text("\n".join(lines) + "\n")
 
 
-# Everything of one evaluation, in LAMMPS's units, with all digits: forces and per-atom energies in
-# {name}.dump, the rest in {name}.json. Pressure without its kinetic part.
-EVALUATE = """
+def evaluate(name: str, extra: bool = True) -> str:
+    """Commands that evaluate once and write all of it, in LAMMPS's units and with all digits.
+
+    Forces and per-atom energies go to {name}.dump, the rest to {name}.json. The pressure lacks its
+    kinetic part. `extra`: with the values of compute pair, which only pair_style lorem has.
+    """
+    numbers = [f"c_virial[{k}]" for k in range(1, 7)]
+    pair = [f"c_extra[{k}]" for k in range(1, 5)] if extra else []
+
+    def listed(values: list[str]) -> str:
+        return ",".join(f"$({value}:%.17g)" for value in values)
+
+    return f"""
 compute peratom all pe/atom
 compute virial all pressure NULL virial
 compute sum all reduce sum c_peratom
-compute extra all pair {pair}
-thermo_style custom step pe evdwl ecoul c_virial[1] c_virial[2] c_virial[3] c_virial[4] &
-    c_virial[5] c_virial[6] c_sum c_extra[1] c_extra[2] c_extra[3] c_extra[4] vol
+{"compute extra all pair lorem" if extra else ""}
+thermo_style custom step pe evdwl ecoul vol c_sum {" ".join(numbers + pair)}
 dump out all custom 1 {name}.dump id type x y z fx fy fz c_peratom
 dump_modify out sort id format float %.17g
 run 0
-variable pressure string "$(c_virial[1]:%.17g),$(c_virial[2]:%.17g),$(c_virial[3]:%.17g),&
-$(c_virial[4]:%.17g),$(c_virial[5]:%.17g),$(c_virial[6]:%.17g)"
-variable extra string "$(c_extra[1]:%.17g),$(c_extra[2]:%.17g),$(c_extra[3]:%.17g),&
-$(c_extra[4]:%.17g)"
+variable pressure string "{listed(numbers)}"
+variable extra string "{listed(pair)}"
 print '{{"energy": $(pe:%.17g), "eng_vdwl": $(evdwl:%.17g), "eng_coul": $(ecoul:%.17g), &
 "peratom_sum": $(c_sum:%.17g), "volume": $(vol:%.17g), "pressure": [${{pressure}}], &
 "extra": [${{extra}}]}}' file {name}.json screen no
@@ -109,7 +116,7 @@ class Evaluation:
     energies: np.ndarray  # (n,)
     forces: np.ndarray  # (n, 3)
     virial: np.ndarray  # (3, 3), -dE/d(strain)
-    extra: np.ndarray  # (4,) offsets, short-range and long-range energy, sum of scalar charges
+    extra: np.ndarray  # (4,) offsets, short-range and long-range energy, scalar charges; or (0,)
     peratom_sum: float
 
 
@@ -121,6 +128,17 @@ class Units:
     ev: float
     angstrom: float
     pressure: float
+
+
+def units_of(style: str, boltzmann: float, angstrom: float, nktv2p: float) -> Units:
+    """From the constants in LAMMPS's update.cpp; an eV is the ratio of Boltzmann constants."""
+    ev = boltzmann / 8.617343e-5
+    return Units(style, ev, angstrom, angstrom**3 / (nktv2p * ev))
+
+
+METAL = units_of("metal", 8.617343e-5, 1.0, 1.6021765e6)
+REAL = units_of("real", 0.0019872067, 1.0, 68568.415)
+ELECTRON = units_of("electron", 3.16681534e-6, 1.88972612, 2.94210108e13)
 
 
 def read_dump(path: Path) -> np.ndarray:
@@ -148,14 +166,3 @@ def read_evaluation(folder: Path, name: str, units: Units) -> Evaluation:
         extra=extra,
         peratom_sum=data["peratom_sum"] / units.ev,
     )
-
-
-def metal() -> Units:
-    # eV/Å³ per bar, as LAMMPS converts: 1 / nktv2p
-    return Units("metal", 1.0, 1.0, 1.0 / 1.6021765e6)
-
-
-def real() -> Units:
-    """kcal/mol and Å; the energy unit through the Boltzmann constants of LAMMPS."""
-    ev = 0.0019872067 / 8.617343e-5
-    return Units("real", ev, 1.0, 1.0 / (68568.415 * ev))

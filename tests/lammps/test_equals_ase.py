@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from lammps_runs import EVALUATE, metal, read_evaluation, real, run_lmp, write_data
+from lammps_runs import ELECTRON, METAL, REAL, evaluate, read_evaluation, run_lmp, write_data
 from systems import ELEMENTS, STRUCTURES, reference
 
 RANKS = (1, 2, 4)
@@ -13,20 +13,21 @@ ACCURACY = {"crystal": 1e-5, "cluster": 1e-3}
 
 # name: model, structure, units, commands before the box, commands after it, precision
 CASES = {
-    "crystal": ("long", "crystal", metal(), "", "", "double"),
-    "crystal_real_units": ("long", "crystal", real(), "", "", "double"),
-    "crystal_mixed": ("long", "crystal", metal(), "", "", "mixed"),
-    "message_passing": ("message", "crystal", metal(), "", "", "double"),
-    "message_passing_mixed": ("message", "crystal", metal(), "", "", "mixed"),
-    "two_layers": ("two_messages", "crystal", metal(), "", "", "double"),
-    "no_long_range": ("local", "crystal", metal(), "", "", "double"),
-    "cluster": ("long", "cluster", metal(), "processors {ranks} 1 1", "", "double"),
+    "crystal": ("long", "crystal", METAL, "", "", "double"),
+    "crystal_real_units": ("long", "crystal", REAL, "", "", "double"),
+    "crystal_electron_units": ("long", "crystal", ELECTRON, "", "", "double"),
+    "crystal_mixed": ("long", "crystal", METAL, "", "", "mixed"),
+    "message_passing": ("message", "crystal", METAL, "", "", "double"),
+    "message_passing_mixed": ("message", "crystal", METAL, "", "", "mixed"),
+    "two_layers": ("two_messages", "crystal", METAL, "", "", "double"),
+    "no_long_range": ("local", "crystal", METAL, "", "", "double"),
+    "cluster": ("long", "cluster", METAL, "processors {ranks} 1 1", "", "double"),
     "cluster_message_passing": (
-        "message", "cluster", metal(), "processors {ranks} 1 1", "", "double",
+        "message", "cluster", METAL, "processors {ranks} 1 1", "", "double",
     ),
-    "cluster_balanced": ("long", "cluster", metal(), "", "balance 1.0 shift xyz 10 1.05", "double"),
+    "cluster_balanced": ("long", "cluster", METAL, "", "balance 1.0 shift xyz 10 1.05", "double"),
     "cluster_tiled": (
-        "message", "cluster", metal(), "", "comm_style tiled\nbalance 1.0 rcb", "double",
+        "message", "cluster", METAL, "", "comm_style tiled\nbalance 1.0 rcb", "double",
     ),
 }  # fmt: skip
 
@@ -39,11 +40,11 @@ units {units.style}
 {before.format(ranks=ranks)}
 atom_modify map yes
 box tilt large
-read_data {structure}.data
+read_data {structure}_{units.angstrom}.data
 {after}
 pair_style lorem accuracy {ACCURACY[structure]} precision {precision}
 pair_coeff * * {models[model]} {" ".join(ELEMENTS)}
-{EVALUATE.format(name=name, pair="lorem")}
+{evaluate(name)}
 """
 
 
@@ -52,7 +53,8 @@ def evaluations(request, models, tmp_path_factory):
     """All cases in one run of lmp: {name: Evaluation}."""
     folder, ranks = tmp_path_factory.mktemp("equals_ase"), request.param
     for structure, make in STRUCTURES.items():
-        write_data(make(), ELEMENTS, folder / f"{structure}.data")
+        for angstrom in {case[2].angstrom for case in CASES.values()}:
+            write_data(make(), ELEMENTS, folder / f"{structure}_{angstrom}.data", angstrom)
     text = "".join(section(name, ranks, models) for name in CASES)
     run_lmp(text, ranks, folder).expect_success()
     return {name: read_evaluation(folder, name, case[2]) for name, case in CASES.items()}

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from lammps_runs import EVALUATE, metal, read_evaluation, run_lmp, write_data
+from lammps_runs import METAL, evaluate, read_evaluation, run_lmp, write_data
 from systems import ELEMENTS, build_model, crystal
 
 import loremd
@@ -32,7 +32,7 @@ box tilt large
 read_data {name}.data
 pair_style lorem {STYLE}
 pair_coeff * * {model} {" ".join(ELEMENTS)}
-{EVALUATE.format(name=name, pair="lorem")}
+{evaluate(name)}
 """
 
 
@@ -53,9 +53,9 @@ def test_virial_by_finite_differences(name, tmp_path):
     text = "".join(section(structure, model) for structure in structures)
     run_lmp(text, 1, tmp_path).expect_success()
 
-    virial = read_evaluation(tmp_path, "unstrained", metal()).virial
+    virial = read_evaluation(tmp_path, "unstrained", METAL).virial
     for entry, place in ENTRIES.items():
-        e = {sign: read_evaluation(tmp_path, f"{entry}_{sign}", metal()).energy for sign in amounts}
+        e = {sign: read_evaluation(tmp_path, f"{entry}_{sign}", METAL).energy for sign in amounts}
         slope = (8 * (e["plus"] - e["minus"]) - (e["plus2"] - e["minus2"])) / (12 * STEP)
         # an energy of up to 100 eV with 15 digits, over the step
         assert -slope == pytest.approx(virial[place], abs=1e-7 * np.abs(virial).max()), entry
