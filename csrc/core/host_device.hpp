@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The only macros of the core: functions that the CPU and the CUDA side share, and forced
-// unrolling.
+// Functions that the CPU and the CUDA side share, and forced unrolling.
 #pragma once
 
 #if defined(__CUDACC__)
 #define LOREMD_HOST_DEVICE __host__ __device__ __forceinline__
 #define LOREMD_UNROLL _Pragma("unroll")
 #else
-#define LOREMD_HOST_DEVICE inline
+// always inlined, so that it gets the vector width of the function that calls it (simd.hpp)
+#define LOREMD_HOST_DEVICE inline __attribute__((always_inline))
 #define LOREMD_UNROLL _Pragma("GCC unroll 16")
 #endif

@@ -15,6 +15,9 @@ TORCH_LIBRARY(loremd, m) {
       "-> Tensor");
   m.def("interpolate_gradient(Tensor fractions, Tensor mesh, Tensor charges, int order) -> Tensor");
   m.def(
+      "interpolate_with_gradient(Tensor fractions, Tensor mesh, Tensor charges, int order) "
+      "-> (Tensor values, Tensor gradient)");
+  m.def(
       "interpolate_gradient_directional(Tensor fractions, Tensor directions, Tensor mesh, "
       "Tensor charges, int order) -> Tensor");
 

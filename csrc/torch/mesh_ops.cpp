@@ -40,6 +40,11 @@ Tensor interpolate_gradient(const Tensor &fractions, const Tensor &mesh, const T
   LOREMD_CALL(interpolate_gradient, fractions, mesh, charges, order);
 }
 
+std::tuple<Tensor, Tensor> interpolate_with_gradient(const Tensor &fractions, const Tensor &mesh,
+                                                     const Tensor &charges, int64_t order) {
+  LOREMD_CALL(interpolate_with_gradient, fractions, mesh, charges, order);
+}
+
 Tensor interpolate_gradient_directional(const Tensor &fractions, const Tensor &directions,
                                         const Tensor &mesh, const Tensor &charges, int64_t order) {
   LOREMD_CALL(interpolate_gradient_directional, fractions, directions, mesh, charges, order);
@@ -71,17 +76,39 @@ loremd::MeshShape shape_of(const char *op, const Tensor &mesh) {
   return {{mesh.size(0), mesh.size(1), mesh.size(2)}, mesh.size(3)};
 }
 
-// The atoms [begin, end) of a call.
-loremd::MeshCall part(const Tensor &fractions, const Tensor &directions,
-                      const loremd::MeshShape &shape, int64_t order, int64_t begin, int64_t end) {
-  return {fractions.const_data_ptr<double>() + 3 * begin,
-          directions.defined() ? directions.const_data_ptr<double>() + 3 * begin : nullptr,
-          end - begin, shape, static_cast<int>(order)};
-}
+// What a kernel gets, whole or in parts for several threads.
+struct Call {
+  Tensor fractions, directions;  // contiguous; directions may be undefined
+  std::vector<int32_t> visit;
+  loremd::MeshShape shape;
+  int order;
 
-Tensor contiguous_or_undefined(const Tensor &t) {
-  return t.defined() ? t.contiguous() : t;
-}
+  Call(const Tensor &any_fractions, const Tensor &any_directions, const loremd::MeshShape &shape,
+       int64_t order)
+      : fractions(any_fractions.contiguous()),
+        directions(any_directions.defined() ? any_directions.contiguous() : Tensor()),
+        visit(loremd::visiting_order(fractions.const_data_ptr<double>(), fractions.size(0), shape)),
+        shape(shape),
+        order(static_cast<int>(order)) {}
+
+  int64_t atoms() const { return static_cast<int64_t>(visit.size()); }
+
+  loremd::MeshCall part(int64_t begin, int64_t end) const {
+    return {fractions.const_data_ptr<double>(),
+            directions.defined() ? directions.const_data_ptr<double>() : nullptr,
+            visit.data() + begin,
+            end - begin,
+            shape,
+            order};
+  }
+
+  // Calls body(part) for parts of the atoms, in torch's threads.
+  template <class Body>
+  void for_each_part(Body &&body) const {
+    at::parallel_for(0, atoms(), atoms_per_task,
+                     [&](int64_t begin, int64_t end) { body(part(begin, end)); });
+  }
+};
 
 Tensor spread_any(const char *op, const Tensor &fractions, const Tensor &directions,
                   const Tensor &charges, at::IntArrayRef mesh_shape, int64_t order) {
@@ -94,13 +121,13 @@ Tensor spread_any(const char *op, const Tensor &fractions, const Tensor &directi
                       " must be three positive numbers");
   }
   const loremd::MeshShape shape{{mesh_shape[0], mesh_shape[1], mesh_shape[2]}, charges.size(1)};
-  const Tensor f = fractions.contiguous(), d = contiguous_or_undefined(directions),
-               q = charges.contiguous();
+  const Tensor q = charges.contiguous();
   Tensor mesh =
       at::zeros({mesh_shape[0], mesh_shape[1], mesh_shape[2], charges.size(1)}, charges.options());
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "spread", [&] {
     run_core(op, [&] {
-      loremd::spread(part(f, d, shape, order, 0, f.size(0)), q.const_data_ptr<scalar_t>(),
+      const Call call(fractions, directions, shape, order);
+      loremd::spread(call.part(0, call.atoms()), q.const_data_ptr<scalar_t>(),
                      mesh.mutable_data_ptr<scalar_t>());
     });
   });
@@ -111,43 +138,43 @@ Tensor interpolate_any(const char *op, const Tensor &fractions, const Tensor &di
                        const Tensor &mesh, int64_t order) {
   check_points(op, fractions, directions);
   const auto shape = shape_of(op, mesh);
-  const Tensor f = fractions.contiguous(), d = contiguous_or_undefined(directions),
-               m = mesh.contiguous();
-  Tensor values = at::empty({f.size(0), shape.channels}, mesh.options());
+  const Tensor m = mesh.contiguous();
+  Tensor values = at::empty({fractions.size(0), shape.channels}, mesh.options());
   AT_DISPATCH_FLOATING_TYPES(mesh.scalar_type(), "interpolate", [&] {
     const scalar_t *from = m.const_data_ptr<scalar_t>();
     scalar_t *to = values.mutable_data_ptr<scalar_t>();
     run_core(op, [&] {
-      at::parallel_for(0, f.size(0), atoms_per_task, [&](int64_t begin, int64_t end) {
-        loremd::interpolate(part(f, d, shape, order, begin, end), from,
-                            to + begin * shape.channels);
+      Call(fractions, directions, shape, order).for_each_part([&](const loremd::MeshCall &part) {
+        loremd::interpolate(part, from, to);
       });
     });
   });
   return values;
 }
 
-Tensor interpolate_gradient_any(const char *op, const Tensor &fractions, const Tensor &directions,
-                                const Tensor &mesh, const Tensor &charges, int64_t order) {
+// Returns values (undefined unless `with_values`) and gradient.
+std::tuple<Tensor, Tensor> gradient_any(const char *op, const Tensor &fractions,
+                                        const Tensor &directions, const Tensor &mesh,
+                                        const Tensor &charges, int64_t order, bool with_values) {
   check_points(op, fractions, directions);
   const auto shape = shape_of(op, mesh);
   check_shape(op, "charges", charges, fractions.size(0), shape.channels);
   check_dtype(op, "charges", charges, mesh.scalar_type());
-  const Tensor f = fractions.contiguous(), d = contiguous_or_undefined(directions),
-               m = mesh.contiguous(), q = charges.contiguous();
-  Tensor gradient = at::empty_like(f);
+  const Tensor m = mesh.contiguous(), q = charges.contiguous();
+  Tensor gradient = at::empty(fractions.sizes(), fractions.options());
+  Tensor values = with_values ? at::empty(q.sizes(), q.options()) : Tensor();
   AT_DISPATCH_FLOATING_TYPES(mesh.scalar_type(), "interpolate_gradient", [&] {
     const scalar_t *from = m.const_data_ptr<scalar_t>();
     const scalar_t *with = q.const_data_ptr<scalar_t>();
+    scalar_t *values_to = with_values ? values.mutable_data_ptr<scalar_t>() : nullptr;
     double *to = gradient.mutable_data_ptr<double>();
     run_core(op, [&] {
-      at::parallel_for(0, f.size(0), atoms_per_task, [&](int64_t begin, int64_t end) {
-        loremd::interpolate_gradient(part(f, d, shape, order, begin, end), from,
-                                     with + begin * shape.channels, to + 3 * begin);
+      Call(fractions, directions, shape, order).for_each_part([&](const loremd::MeshCall &part) {
+        loremd::interpolate_gradient(part, from, with, values_to, to);
       });
     });
   });
-  return gradient;
+  return {values, gradient};
 }
 
 Tensor spread_cpu(const Tensor &fractions, const Tensor &charges, at::IntArrayRef mesh_shape,
@@ -171,14 +198,21 @@ Tensor interpolate_directional_cpu(const Tensor &fractions, const Tensor &direct
 
 Tensor interpolate_gradient_cpu(const Tensor &fractions, const Tensor &mesh, const Tensor &charges,
                                 int64_t order) {
-  return interpolate_gradient_any("interpolate_gradient", fractions, {}, mesh, charges, order);
+  return std::get<1>(
+      gradient_any("interpolate_gradient", fractions, {}, mesh, charges, order, false));
+}
+
+std::tuple<Tensor, Tensor> interpolate_with_gradient_cpu(const Tensor &fractions,
+                                                         const Tensor &mesh, const Tensor &charges,
+                                                         int64_t order) {
+  return gradient_any("interpolate_with_gradient", fractions, {}, mesh, charges, order, true);
 }
 
 Tensor interpolate_gradient_directional_cpu(const Tensor &fractions, const Tensor &directions,
                                             const Tensor &mesh, const Tensor &charges,
                                             int64_t order) {
-  return interpolate_gradient_any("interpolate_gradient_directional", fractions, directions, mesh,
-                                  charges, order);
+  return std::get<1>(gradient_any("interpolate_gradient_directional", fractions, directions, mesh,
+                                  charges, order, false));
 }
 
 // ---- shapes without data ----
@@ -207,6 +241,12 @@ Tensor interpolate_directional_meta(const Tensor &fractions, const Tensor &direc
 Tensor interpolate_gradient_meta(const Tensor &fractions, const Tensor &mesh, const Tensor &charges,
                                  int64_t order) {
   return at::empty_like(fractions);
+}
+
+std::tuple<Tensor, Tensor> interpolate_with_gradient_meta(const Tensor &fractions,
+                                                          const Tensor &mesh, const Tensor &charges,
+                                                          int64_t order) {
+  return {at::empty_like(charges), at::empty_like(fractions)};
 }
 
 Tensor interpolate_gradient_directional_meta(const Tensor &fractions, const Tensor &directions,
@@ -334,6 +374,22 @@ struct InterpolateGradient : torch::autograd::Function<InterpolateGradient> {
   }
 };
 
+// One pass over the mesh where no graph is wanted; with one, the two ops that can be
+// differentiated.
+std::tuple<Tensor, Tensor> interpolate_with_gradient_autograd(const Tensor &fractions,
+                                                              const Tensor &mesh,
+                                                              const Tensor &charges,
+                                                              int64_t order) {
+  const bool graph = at::GradMode::is_enabled() &&
+                     (fractions.requires_grad() || mesh.requires_grad() || charges.requires_grad());
+  if (graph) {
+    return {interpolate(fractions, mesh, order),
+            interpolate_gradient(fractions, mesh, charges, order)};
+  }
+  at::AutoDispatchBelowADInplaceOrView below_autograd;
+  return interpolate_with_gradient(fractions, mesh, charges, order);
+}
+
 struct InterpolateGradientDirectional : torch::autograd::Function<InterpolateGradientDirectional> {
   static Tensor forward(AutogradContext *ctx, const Tensor &fractions, const Tensor &directions,
                         const Tensor &mesh, const Tensor &charges, int64_t order) {
@@ -353,6 +409,7 @@ TORCH_LIBRARY_IMPL(loremd, CPU, m) {
   m.impl("interpolate", interpolate_cpu);
   m.impl("interpolate_directional", interpolate_directional_cpu);
   m.impl("interpolate_gradient", interpolate_gradient_cpu);
+  m.impl("interpolate_with_gradient", interpolate_with_gradient_cpu);
   m.impl("interpolate_gradient_directional", interpolate_gradient_directional_cpu);
 }
 
@@ -362,6 +419,7 @@ TORCH_LIBRARY_IMPL(loremd, Meta, m) {
   m.impl("interpolate", interpolate_meta);
   m.impl("interpolate_directional", interpolate_directional_meta);
   m.impl("interpolate_gradient", interpolate_gradient_meta);
+  m.impl("interpolate_with_gradient", interpolate_with_gradient_meta);
   m.impl("interpolate_gradient_directional", interpolate_gradient_directional_meta);
 }
 
@@ -384,6 +442,7 @@ TORCH_LIBRARY_IMPL(loremd, Autograd, m) {
          [](const Tensor &fractions, const Tensor &mesh, const Tensor &charges, int64_t order) {
            return InterpolateGradient::apply(fractions, mesh, charges, order);
          });
+  m.impl("interpolate_with_gradient", interpolate_with_gradient_autograd);
   m.impl("interpolate_gradient_directional", [](const Tensor &fractions, const Tensor &directions,
                                                 const Tensor &mesh, const Tensor &charges,
                                                 int64_t order) {

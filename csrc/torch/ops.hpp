@@ -25,6 +25,8 @@ Tensor interpolate_directional(const Tensor &fractions, const Tensor &directions
                                const Tensor &mesh, int64_t order);
 Tensor interpolate_gradient(const Tensor &fractions, const Tensor &mesh, const Tensor &charges,
                             int64_t order);
+std::tuple<Tensor, Tensor> interpolate_with_gradient(const Tensor &fractions, const Tensor &mesh,
+                                                     const Tensor &charges, int64_t order);
 Tensor interpolate_gradient_directional(const Tensor &fractions, const Tensor &directions,
                                         const Tensor &mesh, const Tensor &charges, int64_t order);
 

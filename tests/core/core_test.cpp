@@ -35,7 +35,9 @@ void spread_conserves_charge_and_is_adjoint() {
   const std::vector<double> fractions{0.1, 0.2, 0.3, -3.7, 0.999, 12.5};
   const std::vector<double> charges{1, -2, 0.5, 3};  // two channels
   for (int order = loremd::smallest_order; order <= loremd::largest_order; ++order) {
-    const loremd::MeshCall call{fractions.data(), nullptr, 2, {{8, 9, 10}, 2}, order};
+    const loremd::MeshShape shape{{8, 9, 10}, 2};
+    const auto visit = loremd::visiting_order(fractions.data(), 2, shape);
+    const loremd::MeshCall call{fractions.data(), nullptr, visit.data(), 2, shape, order};
     std::vector<double> mesh(call.shape.size());
     loremd::spread(call, charges.data(), mesh.data());
     double sums[2] = {0, 0}, product = 0, expected = 0;
@@ -52,10 +54,22 @@ void spread_conserves_charge_and_is_adjoint() {
   }
 }
 
+void every_atom_is_visited_once() {
+  std::vector<double> fractions;
+  for (int i = 0; i < 3000; ++i) fractions.push_back(7 * std::sin(double(i)));
+  const auto visit = loremd::visiting_order(fractions.data(), 1000, {{70, 71, 72}, 10});
+  std::vector<int> visits(1000);
+  for (int32_t i : visit) ++visits[i];
+  expect(visits == std::vector<int>(1000, 1), "every atom is visited once");
+}
+
 void bad_input_throws() {
   const std::vector<double> fractions{0.1, 0.2, 0.3}, charges{1};
   std::vector<double> mesh(8 * 8 * 8);
-  loremd::MeshCall call{fractions.data(), nullptr, 1, {{8, 8, 8}, 1}, 9};
+  const int32_t first = 0;
+  const loremd::MeshCall call{fractions.data(), nullptr, &first, 1, {{8, 8, 8}, 1}, 9};
+  const std::vector<double> nan{0.1, std::nan(""), 0.3};
+  expect(throws([&] { loremd::visiting_order(nan.data(), 1, call.shape); }), "NaN throws");
   expect(throws([&] { loremd::spread(call, charges.data(), mesh.data()); }), "order 9 throws");
   const int64_t centre = 3, neighbour = 0;
   double sum = 0;
@@ -82,6 +96,7 @@ void plan_reaches_its_target() {
 
 int main() {
   spread_conserves_charge_and_is_adjoint();
+  every_atom_is_visited_once();
   bad_input_throws();
   plan_reaches_its_target();
   std::printf("%s\n", failures ? "core tests failed" : "core tests passed");

@@ -16,35 +16,42 @@ ROOT = Path(__file__).resolve().parents[2]
 CMAKE = Path(sys.executable).parent / "cmake"
 
 
-def build(folder, *options):
-    """Configure and build the core and its tests; returns all output."""
-    command = [str(CMAKE) if CMAKE.exists() else "cmake"]
+def cmake(*arguments):
+    program = str(CMAKE) if CMAKE.exists() else "cmake"
+    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def core_build(tmp_path_factory):
+    """A build of the core and its tests alone, with CUDA where nvcc is: folder and all output."""
+    folder = tmp_path_factory.mktemp("core")
+    cuda = ["-DLOREMD_CUDA=OFF"]
+    if shutil.which("nvcc"):
+        cuda = ["-DLOREMD_CUDA=KERNELS_ONLY", "-DCMAKE_CUDA_ARCHITECTURES=90-real"]
     core_only = ["-DLOREMD_TORCH=OFF", "-DLOREMD_LAMMPS=OFF", "-DLOREMD_PYTHON=OFF"]
-    configure = [*command, "-S", ROOT, "-B", folder, "-DLOREMD_TESTS=ON", *core_only, *options]
     output = ""
-    for step in (configure, [*command, "--build", folder, "--parallel", "2"]):
-        result = subprocess.run(step, capture_output=True, text=True, check=False)
+    for arguments in (
+        ("-S", ROOT, "-B", folder, "-DLOREMD_TESTS=ON", *core_only, *cuda),
+        ("--build", folder, "--parallel", "2"),
+    ):
+        result = cmake(*arguments)
         output += result.stdout + result.stderr
         assert result.returncode == 0, output
-    return output
+    return folder, output
 
 
-def test_builds_and_passes_without_any_framework(tmp_path):
-    build(tmp_path, "-DLOREMD_CUDA=OFF")
-    run = subprocess.run(
-        [tmp_path / "tests" / "core" / "loremd_core_test"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_builds_and_passes_without_any_framework(core_build):
+    folder, _ = core_build
+    program = folder / "tests" / "core" / "loremd_core_test"
+    run = subprocess.run([program], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout
     assert "core tests passed" in run.stdout
 
 
-def test_maths_headers_compile_as_cuda_without_spills(tmp_path):
+def test_maths_headers_compile_as_cuda_without_spills(core_build):
     if shutil.which("nvcc") is None:
         pytest.skip("nvcc is not installed: the CUDA side was not compiled")
-    output = build(tmp_path, "-DLOREMD_CUDA=KERNELS_ONLY", "-DCMAKE_CUDA_ARCHITECTURES=90-real")
+    _, output = core_build
     kernels = re.findall(r"Compiling entry function '(\w+)'", output)
     spills = [int(n) for n in re.findall(r"(\d+) bytes spill (?:stores|loads)", output)]
     assert len(kernels) == 18  # six orders, two dtypes of weights and the influence function
@@ -109,11 +116,6 @@ def test_errors_are_value_errors(core):
 
 
 def test_wrong_cmake_options_say_what_is_allowed(tmp_path):
-    result = subprocess.run(
-        [str(CMAKE), "-S", ROOT, "-B", tmp_path, "-DLOREMD_CUDA=MAYBE", "-DLOREMD_TORCH=OFF"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = cmake("-S", ROOT, "-B", tmp_path, "-DLOREMD_CUDA=MAYBE", "-DLOREMD_TORCH=OFF")
     assert result.returncode != 0
     assert "LOREMD_CUDA is 'MAYBE'; allowed" in result.stderr

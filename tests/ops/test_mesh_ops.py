@@ -276,6 +276,7 @@ class TestTorchIntegration:
             "spread_directional": (fractions, directions, charges, shape, 4),
             "interpolate": (fractions, mesh, 4),
             "interpolate_directional": (fractions, directions, mesh, 4),
+            "interpolate_with_gradient": (fractions, mesh, charges, 4),
             "interpolate_gradient": (fractions, mesh, charges, 4),
             "interpolate_gradient_directional": (fractions, directions, mesh, charges, 4),
             "convolve": (mesh, weights),

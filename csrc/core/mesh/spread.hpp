@@ -12,8 +12,9 @@ namespace loremd {
 //   mesh     call.shape          added to, so zero it first (or spread several sets of atoms)
 //
 // With call.directions the weights are replaced by their derivative along the atom's direction.
-// The transpose is `interpolate`. Throws Error on a position that is not finite, an order outside
-// 3..8, a mesh with fewer points than the order.
+// The transpose is `interpolate`. Only the atoms of call.visit count. Positions must be finite
+// (visiting_order checks that). Throws Error on an order outside 3..8 and on a mesh with fewer
+// points than the order.
 template <class T>
 void spread(const MeshCall &call, const T *charges, T *mesh);
 

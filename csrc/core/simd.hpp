@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Vector width at run time: a function marked LOREMD_CLONES is compiled for AVX-512, AVX2 and the
+// baseline, and the loader picks the one for the machine. What it calls must be inlined into it
+// (LOREMD_INLINE), else that part stays at the baseline.
+//
+// The loops take their length as `int` or as std::integral_constant, so that one piece of code
+// serves any number of channels and is unrolled completely for the usual ones.
+#pragma once
+
+#include <cstring>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define LOREMD_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define LOREMD_CLONES
+#endif
+#define LOREMD_INLINE_LAMBDA __attribute__((always_inline))
+#define LOREMD_INLINE inline LOREMD_INLINE_LAMBDA
+
+namespace loremd {
+
+// A vector of `Bytes` bytes; where the machine's are shorter, the compiler takes several.
+template <class T, int Bytes>
+struct Vector {
+  typedef T type __attribute__((vector_size(Bytes)));
+  static constexpr int lanes = Bytes / static_cast<int>(sizeof(T));
+};
+
+template <class V, class T>
+LOREMD_INLINE V load(const T *from) {
+  V value;
+  std::memcpy(&value, from, sizeof(V));
+  return value;
+}
+
+template <class V, class T>
+LOREMD_INLINE void store(T *to, const V &value) {
+  std::memcpy(to, &value, sizeof(V));
+}
+
+// Calls body(offset, zero of the vector type) along `length` values: whole cache lines first, then
+// what is left in halves, then single values. Nothing beyond the end is touched.
+template <class T, class Length, class Body>
+LOREMD_INLINE void for_each_vector(Length length, Body &&body) {
+  using Line = Vector<T, 64>;
+  using Half = Vector<T, 32>;
+  using Quarter = Vector<T, 16>;
+  int i = 0, rest = length;
+  for (; rest >= Line::lanes; i += Line::lanes, rest -= Line::lanes) {
+    body(i, typename Line::type{});
+  }
+  if (rest >= Half::lanes) {
+    body(i, typename Half::type{});
+    i += Half::lanes, rest -= Half::lanes;
+  }
+  if (rest >= Quarter::lanes) {
+    body(i, typename Quarter::type{});
+    i += Quarter::lanes, rest -= Quarter::lanes;
+  }
+  for (; rest > 0; ++i, --rest) body(i, T{});
+}
+
+// target += scale * values
+template <class T, class Length>
+LOREMD_INLINE void add_scaled(Length length, T scale, const T *__restrict values,
+                              T *__restrict target) {
+  for_each_vector<T>(length, [&](int i, auto zero) LOREMD_INLINE_LAMBDA {
+    using V = decltype(zero);
+    store(target + i, load<V>(target + i) + scale * load<V>(values + i));
+  });
+}
+
+template <class T, class Length>
+LOREMD_INLINE void set_zero(Length length, T *target) {
+  std::memset(target, 0, sizeof(T) * static_cast<int>(length));
+}
+
+// Sum of a * b. The partial sums of a vector are added at the end.
+template <class T, class Length>
+LOREMD_INLINE T dot(Length length, const T *a, const T *b) {
+  using Half = Vector<T, 32>;
+  typename Half::type sums{};
+  T total = 0;
+  int i = 0, rest = length;
+  for (; rest >= Half::lanes; i += Half::lanes, rest -= Half::lanes) {
+    sums += load<typename Half::type>(a + i) * load<typename Half::type>(b + i);
+  }
+  for (; rest > 0; ++i, --rest) total += a[i] * b[i];
+  for (int lane = 0; lane < Half::lanes; ++lane) total += sums[lane];
+  return total;
+}
+
+}  // namespace loremd
