@@ -21,7 +21,7 @@ def test_the_errors_of_an_epoch_are_shown(write_config, content, terminal):
     config = load_config(write_config(content))
     trainer = Trainer(config, *read_data(config))
     stream = io.StringIO()
-    console = Console(file=stream, force_terminal=terminal, width=120)
+    console = Console(file=stream, force_terminal=terminal, highlight=False, width=120)
     with TrainingProgress(trainer, console) as progress:
         progress.report(ROW)
     text = stream.getvalue()
