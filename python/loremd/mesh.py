@@ -109,16 +109,7 @@ class MeshPotential(torch.nn.Module):
         Returns smearing, nx, ny, nz, order, cutoff and the estimated relative errors
         real_space_error and mesh_error. Raises ValueError where no mesh reaches the accuracy.
         """
-        smearing, mesh, order, real_space_error, mesh_error = ops.plan_mesh(
-            cell.detach(),
-            n_atoms,
-            channels,
-            self.cutoff,
-            self.accuracy,
-            self.requested_smearing,
-            self.requested_mesh,
-            self.requested_order,
-        )
+        smearing, mesh, order, real_space_error, mesh_error = self._chosen(cell, n_atoms, channels)
         self.smearing = smearing
         self.mesh = mesh
         self.order = order
@@ -201,11 +192,11 @@ class MeshPotential(torch.nn.Module):
         sharp = self._real_space(positions, values, cells, pairs, shifts, batch, smearings, comm)
         return (0.5 * (torch.cat(smooth, 0) + sharp)).to(charges.dtype)
 
-    def _settings(self, cell: Tensor, n_atoms: int, channels: int) -> Tuple[float, List[int], int]:
-        """Smearing, mesh and order: the fixed plan, or one for this cell."""
-        if self.planned:
-            return self.smearing, self.mesh, self.order
-        smearing, mesh, order, _, _ = ops.plan_mesh(
+    def _chosen(
+        self, cell: Tensor, n_atoms: int, channels: int
+    ) -> Tuple[float, List[int], int, float, float]:
+        """What was asked for, the rest chosen, and the estimated errors; see ops.plan_mesh."""
+        return ops.plan_mesh(
             cell.detach(),
             max(n_atoms, 1),
             channels,
@@ -215,6 +206,12 @@ class MeshPotential(torch.nn.Module):
             self.requested_mesh,
             self.requested_order,
         )
+
+    def _settings(self, cell: Tensor, n_atoms: int, channels: int) -> Tuple[float, List[int], int]:
+        """Smearing, mesh and order: the fixed plan, or one for this cell."""
+        if self.planned:
+            return self.smearing, self.mesh, self.order
+        smearing, mesh, order, _, _ = self._chosen(cell, n_atoms, channels)
         return smearing, mesh, order
 
     def _smooth_part(

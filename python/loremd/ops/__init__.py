@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .._library import load
+from . import reference
 
 load()
 
@@ -22,6 +23,7 @@ __all__ = [
     "mesh_errors",
     "pair_sum",
     "plan_mesh",
+    "reference",
     "spread",
     "sum_over_ranks",
 ]
