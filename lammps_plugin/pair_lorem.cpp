@@ -96,7 +96,9 @@ LoremReach PairLorem::reach() const {
 
 // ---- initialisation ------------------------------------------------------------------------
 
-double PairLorem::init_one(int, int) { return reach().owned; }
+double PairLorem::init_one(int, int) {
+  return reach().owned;
+}
 
 void PairLorem::init_style() {
   check_run();
@@ -263,10 +265,11 @@ void PairLorem::report() {
 void PairLorem::compute(int eflag, int vflag) {
   ev_init(eflag, vflag);
   if (vflag_atom || cvflag_atom)
-    error->all(FLERR,
-               "pair_style lorem has no per-atom virial: the energy of its long-range part has no "
-               "unique share per atom. Use the global one (thermo press, compute pressure), or "
-               "exclude the pair part: 'compute stress/atom NULL ke bond angle ...'");
+    error->all(
+        FLERR,
+        "pair_style lorem has no per-atom virial: its long-range part has no unique share per "
+        "atom. Use the virial of the whole system (thermo press, compute pressure) in place "
+        "of compute stress/atom, heat/flux and the like");
   if (info().long_range && !planned_) count_participants();
 
   const double start = platform::walltime();

@@ -141,10 +141,11 @@ void PairLorem::map_types() {
   for (int type = 1; type <= atom->ntypes; ++type) {
     const std::string &element = type_elements_[type - 1];
     if (element == "NULL" && !utils::strmatch(force->pair_style, "^hybrid"))
-      error->all(FLERR,
-                 "pair_style lorem: atom type {} has the element NULL; leave atoms out of the model "
-                 "with pair_style hybrid/overlay only",
-                 type);
+      error->all(
+          FLERR,
+          "pair_style lorem: atom type {} has the element NULL; leave atoms out of the model "
+          "with pair_style hybrid/overlay only",
+          type);
     if (element == "NULL") continue;
     const auto found = std::find(known.begin(), known.end(), element) - known.begin();
     if (found == model.num_elements)
