@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Write docs/benchmarks.md and its plots from the JSON of a run, and from nothing else.
+
+python benchmarks/report.py benchmarks/results/short.json
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Optional
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import results
+from results import CaseResult, Result, SideResult
+
+ROOT = Path(__file__).resolve().parent.parent
+DPI = 130
+FIGURES = {
+    "size": "Time against the number of ions",
+    "error": "Time against the measured force error",
+}
+# Load averages below this, one of it the benchmark's own process, are an idle machine.
+IDLE = 1.5
+
+
+def shared(result: Result) -> list[float]:
+    """Load averages before the rounds that were not those of an otherwise idle machine."""
+    allowed = {
+        case.case.name: IDLE + max(side.side.threads * side.side.ranks for side in case.sides) - 1
+        for case in result.cases
+    }
+    return [x for case in result.cases for x in case.load if x > allowed[case.case.name]]
+
+
+def header(result: Result) -> list[str]:
+    return [
+        "# Benchmarks",
+        "",
+        f"Written by `benchmarks/report.py` from the JSON of a run (set `{result.set}`, "
+        f"{result.started} to {result.finished}); `make bench` makes another.",
+        "",
+        *environment(result),
+        load(result),
+        *([f"- {result.note}"] if result.note else []),
+        f"- {result.excluded}",
+        "",
+    ]
+
+
+def environment(result: Result) -> list[str]:
+    machine, commit = result.hardware, result.commit
+    versions = ", ".join(f"{name} {v}" for name, v in result.versions.items() if v)
+    absent = ", ".join(name for name, v in result.versions.items() if not v)
+    changed = f", with changes in {', '.join(commit['changed'])}" if commit["changed"] else ""
+    return [
+        f"- Machine: {machine['cpu']}, {machine['cores']} cores, {' '.join(machine['isa'])}, "
+        f"{machine['memory_gib']} GiB, {machine['system']}.",
+        f"- Versions: {versions}." + (f" Not installed: {absent}." if absent else ""),
+        f"- Commit `{str(commit['hash'])[:12]}`{changed}; compiled library "
+        f"{commit['library_sha256']}.",
+    ]
+
+
+def load(result: Result) -> str:
+    loads = [x for case in result.cases for x in case.load]
+    busy = shared(result)
+    if not busy:
+        return f"- Load average before the rounds: {min(loads):.1f} to {max(loads):.1f}."
+    return (
+        f"- **The machine was not idle**: the load average before {len(busy)} of {len(loads)} "
+        f"rounds was above that of the benchmark alone (up to {max(busy):.1f}). All sides of a "
+        "case suffer from it, not always to the same degree; look at the ranges of the ratios."
+    )
+
+
+COLUMNS = (
+    "side",
+    "channels, dtype, threads",
+    "mesh",
+    "order",
+    "time",
+    "spread",
+    "ratio",
+    "error",
+    "memory",
+)
+LEGEND = (
+    "All sides of a case run in turns, round by round, each in its own process. *Time* is the "
+    "median over the rounds with the minimum in brackets, *spread* the range over the median. "
+    "*Ratio* is the median over that of the side marked with 1, in brackets the range of the "
+    "ratios of single rounds. *Error* is the total RMS force error of the first channel (charges "
+    "±1) with the settings that are timed, real-space part included, against a converged Ewald sum "
+    "in a box of the same density, in units of the force of two unit charges at distance 1. Where "
+    "that box cannot have the same mesh spacing, the error is interpolated between the spacings "
+    "above and below; the JSON has both. *Memory* is the peak of the resident memory during the "
+    "first call, beyond the inputs; LAMMPS does not tell it apart from its neighbour list."
+)
+SPREADING = (
+    "Here *error* is the relative error of the Fourier coefficients up to a quarter of the mesh, "
+    "divided by the transform of the window, against the exact sum over the points."
+)
+
+
+def case_section(case: CaseResult) -> Iterator[str]:
+    about = case.case
+    yield f"## {about.title}"
+    yield ""
+    what = {"mesh": "mesh part", "all": "real space and mesh"}[about.part]
+    if about.time == "spread":
+        yield f"`{about.name}`: {about.system}, {about.rounds} rounds. {SPREADING}"
+    else:
+        yield (
+            f"`{about.name}`: {about.system}, {about.time}, {what}, cutoff {about.cutoff:g}, "
+            f"{about.rounds} rounds."
+        )
+    yield ""
+    yield "| " + " | ".join(COLUMNS) + " |"
+    yield "|---" * len(COLUMNS) + "|"
+    absent = []
+    for side in case.sides:
+        if side.times is None:
+            absent.append(absence(side))
+        else:
+            yield row(side)
+    yield ""
+    if absent:
+        yield from [*absent, ""]
+
+
+def absence(side: SideResult) -> str:
+    if side.status == "skipped":
+        return f"- {side.side.name}: skipped, {side.reason}. Install it with `{side.install}`."
+    return f"- {side.side.name}: failed, {' '.join(str(side.reason).split())}"
+
+
+def row(result: SideResult) -> str:
+    side, details, times = result.side, result.details, result.times
+    parallel = f"{side.ranks} ranks" if side.ranks > 1 else str(side.threads)
+    ratio, error = "", ""
+    if result.ratio is not None:
+        low, high = result.ratio.minimum, result.ratio.maximum
+        ratio = f"{number(result.ratio.median)} ({number(low)} to {number(high)})"
+        ratio = "1" if low == high == 1.0 else ratio
+    if result.error is not None:
+        error = f"{result.error['value']:.1e}"
+    elif result.status == "failed":
+        error = "failed, " + " ".join(str(result.reason).split())
+    cells = [
+        side.name,
+        f"{side.channels}, {side.dtype}, {parallel}",
+        "×".join(map(str, details["mesh"])),
+        order(details),
+        f"{duration(times.median)} ({duration(times.minimum)})",
+        f"{100 * times.spread:.0f} %",
+        ratio,
+        error,
+        memory(details.get("peak_bytes")),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def order(details: dict) -> str:
+    return str(details["order"]) if "order" in details else f"tolerance {details['tolerance']:g}"
+
+
+def number(x: float) -> str:
+    return f"{x:.0f}" if x >= 100 else f"{x:.3g}"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 1.0:
+        return f"{1e3 * seconds:.3g} ms"
+    return f"{seconds:.3g} s"
+
+
+def memory(amount: Optional[int]) -> str:
+    if amount is None:
+        return ""
+    return f"{amount / 2**20:.3g} MiB" if amount < 2**30 else f"{amount / 2**30:.3g} GiB"
+
+
+def points(result: Result, figure: str) -> dict[str, list[tuple[float, float]]]:
+    """The lines of a plot: name -> sorted (x, seconds)."""
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for case in result.cases:
+        for side in case.sides:
+            if case.case.figure != figure or side.times is None:
+                continue
+            if figure == "size":
+                lines.setdefault(side.side.name, []).append((case.particles, side.times.median))
+            elif side.error is not None:
+                name = side.side.name.rsplit(" ", 1)[0]  # without the accuracy asked
+                lines.setdefault(name, []).append((side.error["value"], side.times.median))
+    return {name: sorted(line) for name, line in lines.items()}
+
+
+def plot(axes: Axes, figure: str, lines: dict[str, list[tuple[float, float]]]) -> None:
+    for name, line in lines.items():
+        x, seconds = zip(*line)
+        axes.plot(x, seconds, marker="o", ms=4, lw=1.2, label=name)
+    axes.set(xscale="log", yscale="log", ylabel="time (s)")
+    axes.set_xlabel("ions" if figure == "size" else "measured RMS force error")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=8)
+
+
+def figures(result: Result, page: Path) -> Iterator[str]:
+    """Draw the plots beside the page; the Markdown that shows them."""
+    for name, title in FIGURES.items():
+        lines = points(result, name)
+        if not lines:
+            continue
+        canvas = Figure(figsize=(6.0, 4.2), layout="constrained")
+        plot(canvas.add_subplot(), name, lines)
+        file = page.with_name(f"{page.stem}_{name}.png")
+        # matplotlib writes its version into a PNG unless told otherwise
+        canvas.savefig(file, dpi=DPI, metadata={"Software": None})
+        yield from [f"![{title}]({file.name})", ""]
+
+
+def write(result: Result, page: Path) -> None:
+    page.parent.mkdir(parents=True, exist_ok=True)
+    lines = [*header(result), LEGEND, "", *figures(result, page)]
+    for case in result.cases:
+        lines += case_section(case)
+    page.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("result", type=Path, help="JSON file that run.py wrote")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    options = parser.parse_args()
+    write(results.load(options.result), options.out)
+    print(f"written to {options.out}")
+
+
+if __name__ == "__main__":
+    main()

