@@ -32,9 +32,10 @@ class TrainingProgress:
         self.every = max(1, self.total // _LINES)
         self.start = trainer.epoch
         count = sum(p.numel() for p in trainer.model.parameters())
+        remaining = f"epochs {self.start + 1} to {self.total}"
         self.console.print(
             f"{len(trainer.train)} training and {len(trainer.valid)} validation structures, "
-            f"{count} parameters, epochs {self.start + 1} to {self.total}"
+            f"{count} parameters, {remaining if self.start < self.total else 'all epochs are done'}"
         )
         self.bar = Progress(
             TextColumn("{task.description}"),

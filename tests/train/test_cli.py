@@ -43,6 +43,7 @@ def test_train_refuses_to_overwrite_and_resumes(trained, tmp_path, capsys):
     assert run("train", config) == EXIT_USER_ERROR
     assert "continue it with --resume" in capsys.readouterr().err
     assert run("train", config, "--resume") == EXIT_OK
+    assert "all epochs are done" in capsys.readouterr().out
 
 
 def test_eval_prints_the_errors_of_the_log(trained, tmp_path, capsys):
