@@ -40,7 +40,8 @@ class Side(Strict):
     # loremd: other splittings and windows by the names that MeshPotential takes
     splitting: Optional[str] = None
     window: Optional[str] = None
-    # LAMMPS: differentiation, MPI ranks, the row of its table of times
+    # LAMMPS: kspace style, differentiation, MPI ranks, the row of its table of times
+    kspace: Literal["pppm", "ewald"] = "pppm"
     diff: Literal["ik", "ad"] = "ik"
     ranks: int = Field(1, ge=1)
     section: Literal["Kspace", "Pair"] = "Kspace"

@@ -152,7 +152,7 @@ def row(result: SideResult) -> str:
     cells = [
         side.name,
         f"{side.channels}, {side.dtype}, {parallel}",
-        "×".join(map(str, details["mesh"])),
+        "×".join(map(str, details.get("mesh", []))),
         order(details),
         f"{duration(times.median)} ({duration(times.minimum)})",
         f"{100 * times.spread:.0f} %",
@@ -164,7 +164,9 @@ def row(result: SideResult) -> str:
 
 
 def order(details: dict) -> str:
-    return str(details["order"]) if "order" in details else f"tolerance {details['tolerance']:g}"
+    if "tolerance" in details:
+        return f"tolerance {details['tolerance']:g}"
+    return str(details.get("order", ""))
 
 
 def number(x: float) -> str:
