@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 import pytest
-from systems import ELEMENTS, MODELS, build_model
+from lammps_systems import ELEMENTS, MODELS, build_model
 
 import loremd
 

@@ -8,7 +8,7 @@ import ase
 import numpy as np
 import pytest
 from lammps_runs import METAL, evaluate, read_dump, read_evaluation, run_lmp, write_data
-from systems import ELEMENTS, OFFSETS, build_model, crystal, reference
+from lammps_systems import ELEMENTS, OFFSETS, build_model, crystal, reference
 
 import loremd
 
@@ -99,6 +99,34 @@ print "message ${{message}}"
     message = float(re.search(r"^message (\S+)", done.output, re.MULTILINE)[1])
     assert message == pytest.approx(reference("message", "crystal", ACCURACY)["energy"], rel=1e-9)
     assert done.output.count("LOREM potential") == 3
+
+
+@pytest.mark.parametrize("model", ["long", "message"])
+def test_the_way_the_sum_is_split_is_free(folder, model):
+    """Real-space cutoffs shorter and longer than that of the model, other orders and meshes: all
+    give the forces of the model to the accuracy of the sum."""
+    words = {
+        "short": "rspace 3.0",
+        "long": "rspace 6.5",
+        "order": "order 5",
+        "mesh": "mesh 48 40 36 rspace 5.5",
+    }
+    text = ""
+    for name, word in words.items():
+        text += f"""
+{START.format(data="crystal.data")}
+pair_style lorem {STYLE} {word}
+pair_coeff * * {model}.pt Na Cl
+{evaluate(name)}
+"""
+    run_lmp(text, 2, folder).expect_success()
+    expected = reference(model, "crystal", 1e-8)
+    scale = np.abs(expected["forces"]).max()
+    for name in words:
+        found = read_evaluation(folder, name, METAL)
+        # potentials to 1e-5; the network may be steeper than 1
+        assert np.abs(found.forces - expected["forces"]).max() < 20 * ACCURACY * scale, name
+        assert found.energy == pytest.approx(expected["energy"], rel=10 * ACCURACY), name
 
 
 def test_fix_pair_and_extra_values(folder):

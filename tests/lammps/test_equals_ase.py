@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from lammps_runs import ELECTRON, METAL, REAL, evaluate, read_evaluation, run_lmp, write_data
-from systems import ELEMENTS, STRUCTURES, reference
+from lammps_systems import ELEMENTS, STRUCTURES, reference
 
 RANKS = (1, 2, 4)
 # Both sides choose the same mesh, so that they agree to rounding errors at any accuracy. In mixed

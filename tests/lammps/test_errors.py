@@ -11,7 +11,7 @@ import pytest
 import torch
 from failing_model import write_failing_model
 from lammps_runs import run_lmp, run_python, write_data
-from systems import ELEMENTS, cluster, crystal
+from lammps_systems import ELEMENTS, cluster, crystal
 
 RANKS = (1, 2)
 

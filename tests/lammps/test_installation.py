@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from lammps_runs import BIN, Finished, run, run_lmp, run_python, write_data
-from systems import ELEMENTS, crystal, reference
+from lammps_systems import ELEMENTS, crystal, reference
 
 LJ = """
 units metal

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from lammps_runs import METAL, evaluate, read_evaluation, run_lmp, write_data
-from systems import ELEMENTS, build_model, crystal
+from lammps_systems import ELEMENTS, build_model, crystal
 
 import loremd
 
