@@ -55,7 +55,9 @@ LAYERS = (
     ("blocks", "slots"),
     ("model",),
     ("checkpoint", "export", "calculator", "config", "data"),
-    ("train", "evaluate", "plots", "progress", "installation"),
+    ("initial", "evaluate", "plots", "installation"),
+    ("train",),
+    ("progress",),
     ("cli", "__main__"),
 )
 
@@ -109,7 +111,7 @@ def layer_findings(files: list[str]) -> list[str]:
 def licence_findings(files: list[str]) -> list[str]:
     found = []
     for name in files:
-        if not any(Path(name).match(pattern) for pattern in SOURCES):
+        if not any(Path(name).match(pattern) for pattern in SOURCES) or not text_of(name):
             continue
         gpl = name.startswith(("lammps_plugin/", "python/loremd_lammps/"))
         licence = "GPL-2.0-or-later" if gpl else "BSD-3-Clause"
