@@ -212,7 +212,7 @@ void PairLorem::count_participants() {
 loremd_plan_request PairLorem::plan_request() const {
   loremd_plan_request request = {};
   LoremAtoms::cell_of(domain, force->angstrom, request.cell);
-  request.atoms = participants_;
+  request.atoms = std::max<bigint>(participants_, 1);
   request.cutoff = real_space_cutoff();
   request.accuracy = settings_.accuracy;
   std::copy_n(settings_.mesh, 3, request.mesh);

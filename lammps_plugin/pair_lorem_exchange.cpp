@@ -119,14 +119,12 @@ int LoremExchange::call_sum(void *context, double *values, int64_t count) {
 // No exception may cross the C interface of the ops library: 1 tells it to throw its own.
 int LoremExchange::exchange(const std::function<void()> &action) {
   if (stopped_ || abort_ || !agree(true)) return 1;
-  const double start = platform::walltime();
   try {
     action();
   } catch (...) {
     abort_ = std::current_exception();  // LAMMPS's own, from within its communication
     return 1;
   }
-  seconds_ += platform::walltime() - start;
   return 0;
 }
 

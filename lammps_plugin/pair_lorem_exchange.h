@@ -43,9 +43,6 @@ class LoremExchange : protected Pointers {
   // Runs `action` on all ranks; whatever any of them throws stops all of them with error->all.
   void together(const std::function<void()> &action);
 
-  double seconds() const { return seconds_; }  // in exchanges, waiting included
-  void reset_seconds() { seconds_ = 0.0; }
-
   // Behind the Pair functions of the same names
   int pack_forward(int n, const int *list, double *buffer) const;
   void unpack_forward(int n, int first, const double *buffer);
@@ -59,9 +56,8 @@ class LoremExchange : protected Pointers {
   int64_t handle_ = 0;
   int width_ = 0;                // columns of the exchange under way
   std::vector<double> columns_;  // (all LAMMPS atoms, width)
-  double seconds_ = 0.0;
-  bool stopped_ = false;      // an agreement has failed
-  std::exception_ptr abort_;  // thrown by LAMMPS inside an exchange
+  bool stopped_ = false;         // an agreement has failed
+  std::exception_ptr abort_;     // thrown by LAMMPS inside an exchange
 
   bool agree(bool ok);
   [[noreturn]] void stop(const std::string &own_message);

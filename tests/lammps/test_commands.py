@@ -159,6 +159,39 @@ pair_coeff * * long.pt Na Cl
     assert read_evaluation(folder, "offsets", METAL).extra[0] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_empty_box_and_single_atoms(folder, ranks):
+    """No atom, one atom, two atoms out of each other's reach: energies per element and charges that
+    feel their own images."""
+    text = """
+units metal
+region box block 0 16 0 16 0 16
+create_box 2 box
+mass * 1.0
+pair_style lorem precision double
+pair_coeff * * long.pt Na Cl
+variable energy equal pe
+run 0
+print "before ${energy}"
+create_atoms 1 single 1 1 1
+run 0
+print "before ${energy}"
+create_atoms 2 single 9 9 9
+run 0
+print "before ${energy}"
+"""
+    done = run_lmp(text, ranks, folder).expect_success()
+    calculator = loremd.Calculator(folder / "long.pt", dtype="float64", accuracy=ACCURACY)
+    expected = [0.0]
+    for positions in ([[1, 1, 1]], [[1, 1, 1], [9, 9, 9]]):
+        atoms = ase.Atoms(
+            ELEMENTS[: len(positions)], positions=positions, cell=[16.0] * 3, pbc=True
+        )
+        calculator.calculate(atoms, ["energy"])
+        expected.append(calculator.results["energy"])
+    assert energies_printed(done.output) == pytest.approx(expected, rel=1e-9)
+
+
 # ---- restart ------------------------------------------------------------------------------------
 
 
