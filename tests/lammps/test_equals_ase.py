@@ -18,6 +18,7 @@ CASES = {
     "crystal_electron_units": ("long", "crystal", ELECTRON, "", "", "double"),
     "crystal_mixed": ("long", "crystal", METAL, "", "", "mixed"),
     "message_passing": ("message", "crystal", METAL, "", "", "double"),
+    "message_passing_real_units": ("message", "crystal", REAL, "", "", "double"),
     "message_passing_mixed": ("message", "crystal", METAL, "", "", "mixed"),
     "two_layers": ("two_messages", "crystal", METAL, "", "", "double"),
     "no_long_range": ("local", "crystal", METAL, "", "", "double"),

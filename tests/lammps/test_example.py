@@ -8,7 +8,7 @@ from pathlib import Path
 import ase.build
 import numpy as np
 import pytest
-from lammps_runs import METAL, evaluate, read_evaluation, run, run_lmp, write_data
+from lammps_runs import METAL, REAL, evaluate, read_evaluation, run, run_lmp, write_data
 
 import loremd
 
@@ -37,30 +37,44 @@ def expected():
     return calculator.results
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 4])
-def test_equals_ase(expected, tmp_path, ranks):
-    write_data(displaced(), ELEMENTS, tmp_path / "mgo.data")
+# name: units, precision
+CASES = {"metal": (METAL, "double"), "real": (REAL, "double"), "mixed": (METAL, "mixed")}
+
+
+@pytest.fixture(scope="module", params=[1, 2, 4], ids=lambda n: f"{n}_ranks")
+def evaluations(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shipped")
+    write_data(displaced(), ELEMENTS, folder / "mgo.data")
     text = ""
-    for precision in ("double", "mixed"):
+    for name, (units, precision) in CASES.items():
         text += f"""
 clear
-units metal
+units {units.style}
 atom_modify map yes
 box tilt large
 read_data mgo.data
 pair_style lorem accuracy {ACCURACY} precision {precision}
 pair_coeff * * {MODEL} Mg O
-{evaluate(precision)}
+{evaluate(name)}
 """
-    run_lmp(text, ranks, tmp_path).expect_success()
-    double, mixed = (read_evaluation(tmp_path, name, METAL) for name in ("double", "mixed"))
-    assert double.energy == pytest.approx(expected["energy"], rel=1e-9)
-    assert np.abs(double.forces - expected["forces"]).max() < 1e-8
+    run_lmp(text, request.param, folder).expect_success()
+    return {name: read_evaluation(folder, name, units) for name, (units, _) in CASES.items()}
+
+
+@pytest.mark.parametrize("name", ["metal", "real"])
+def test_double_precision_equals_ase(evaluations, expected, name):
+    found = evaluations[name]
+    assert found.energy == pytest.approx(expected["energy"], rel=1e-9)
+    assert np.abs(found.forces - expected["forces"]).max() < 1e-8
     xx, yy, zz, yz, xz, xy = -expected["stress"] * displaced().get_volume()
     virial = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-    assert np.abs(double.virial - virial).max() < 1e-8 * np.abs(virial).max()
-    assert np.abs(mixed.forces - expected["forces"]).max() < 1e-4
-    assert mixed.energy == pytest.approx(expected["energy"], rel=1e-7)
+    assert np.abs(found.virial - virial).max() < 1e-8 * np.abs(virial).max()
+
+
+def test_mixed_precision_equals_ase(evaluations, expected):
+    found = evaluations["mixed"]
+    assert np.abs(found.forces - expected["forces"]).max() < 1e-4
+    assert found.energy == pytest.approx(expected["energy"], rel=1e-7)
 
 
 def test_nvt_runs(tmp_path):
