@@ -231,20 +231,28 @@ void PairLorem::make_plan() {
     reported_ = false;
 }
 
-// The mesh stays as it is while the box changes, for as long as its estimated error allows.
-void PairLorem::keep_or_renew_plan() {
+// The mesh stays as it is while the box changes, for as long as its estimated error allows; one
+// that the input gives stays for good.
+void PairLorem::make_or_keep_plan() {
+  const bool box_has_changed = neighbor->ago == 0 && domain->box_change;
+  if (planned_ && (!box_has_changed || settings_.mesh[0] > 0 || plan_holds())) return;
+  const bool renewed = planned_;
+  make_plan();
+  if (renewed && !reported_ && comm->me == 0)
+    utils::logmesg(lmp, "pair_style lorem: the box has changed, step {}: new mesh\n",
+                   update->ntimestep);
+  report();
+}
+
+// Whether smearing, mesh and order of now meet the accuracy in the box of now.
+bool PairLorem::plan_holds() {
   loremd_plan_request request = plan_request();
   request.smearing = plan_.smearing;
   request.order = plan_.order;
   std::copy_n(plan_.mesh, 3, request.mesh);
   loremd_plan same = {};
   if (runner_->plan(model_, &request, &same) != 0) throw std::runtime_error(runner_->last_error());
-  if (estimated_error(same) <= kTolerance * settings_.accuracy) return;
-  make_plan();
-  if (!reported_ && comm->me == 0)
-    utils::logmesg(lmp, "pair_style lorem: the box has changed, step {}: new mesh\n",
-                   update->ntimestep);
-  report();
+  return estimated_error(same) <= kTolerance * settings_.accuracy;
 }
 
 void PairLorem::report() {
@@ -302,12 +310,7 @@ void PairLorem::evaluate() {
              gradient_.data(), {}};
   neighbor_seconds_ += platform::walltime() - start;
 
-  if (info().long_range) {
-    if (!planned_)
-      make_plan(), report();
-    else if (neighbor->ago == 0 && domain->box_change)
-      keep_or_renew_plan();
-  }
+  if (info().long_range) make_or_keep_plan();
   if (runner_->evaluate(model_, &input, &output_) != 0)
     throw std::runtime_error(runner_->last_error());
 }

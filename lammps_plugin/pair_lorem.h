@@ -103,7 +103,8 @@ class PairLorem : public Pair {
   void count_participants();
   loremd_plan_request plan_request() const;
   void make_plan();
-  void keep_or_renew_plan();
+  void make_or_keep_plan();
+  bool plan_holds();
   void report();
 
   void evaluate();
