@@ -79,7 +79,7 @@ loremd::MeshShape shape_of(const char *op, const Tensor &mesh) {
 // What a kernel gets, whole or in parts for several threads.
 struct Call {
   Tensor fractions, directions;  // contiguous; directions may be undefined
-  std::vector<int32_t> visit;
+  loremd::VisitingOrder visit;
   loremd::MeshShape shape;
   int order;
 
@@ -91,15 +91,28 @@ struct Call {
         shape(shape),
         order(static_cast<int>(order)) {}
 
-  int64_t atoms() const { return static_cast<int64_t>(visit.size()); }
+  int64_t atoms() const { return static_cast<int64_t>(visit.atoms.size()); }
 
   loremd::MeshCall part(int64_t begin, int64_t end) const {
     return {fractions.const_data_ptr<double>(),
             directions.defined() ? directions.const_data_ptr<double>() : nullptr,
-            visit.data() + begin,
+            visit.atoms.data() + begin,
             end - begin,
             shape,
             order};
+  }
+
+  // Calls body(part) for the slabs of atoms, in torch's threads, so that no two windows that are
+  // worked on at the same time touch.
+  template <class Body>
+  void for_each_slab(Body &&body) const {
+    for (int64_t colour = 0; colour < 2; ++colour) {
+      at::parallel_for(0, (visit.slabs() + 1 - colour) / 2, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t s = 2 * begin + colour; s < 2 * end + colour; s += 2) {
+          body(part(visit.slab_starts[s], visit.slab_starts[s + 1]));
+        }
+      });
+    }
   }
 
   // Calls body(part) for parts of the atoms, in torch's threads.
@@ -126,9 +139,10 @@ Tensor spread_any(const char *op, const Tensor &fractions, const Tensor &directi
       at::zeros({mesh_shape[0], mesh_shape[1], mesh_shape[2], charges.size(1)}, charges.options());
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "spread", [&] {
     run_core(op, [&] {
-      const Call call(fractions, directions, shape, order);
-      loremd::spread(call.part(0, call.atoms()), q.const_data_ptr<scalar_t>(),
-                     mesh.mutable_data_ptr<scalar_t>());
+      scalar_t *to = mesh.mutable_data_ptr<scalar_t>();
+      Call(fractions, directions, shape, order).for_each_slab([&](const loremd::MeshCall &part) {
+        loremd::spread(part, q.const_data_ptr<scalar_t>(), to);
+      });
     });
   });
   return mesh;

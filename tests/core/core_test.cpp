@@ -37,7 +37,7 @@ void spread_conserves_charge_and_is_adjoint() {
   for (int order = loremd::smallest_order; order <= loremd::largest_order; ++order) {
     const loremd::MeshShape shape{{8, 9, 10}, 2};
     const auto visit = loremd::visiting_order(fractions.data(), 2, shape);
-    const loremd::MeshCall call{fractions.data(), nullptr, visit.data(), 2, shape, order};
+    const loremd::MeshCall call{fractions.data(), nullptr, visit.atoms.data(), 2, shape, order};
     std::vector<double> mesh(call.shape.size());
     loremd::spread(call, charges.data(), mesh.data());
     double sums[2] = {0, 0}, product = 0, expected = 0;
@@ -54,13 +54,28 @@ void spread_conserves_charge_and_is_adjoint() {
   }
 }
 
-void every_atom_is_visited_once() {
+void every_atom_is_visited_once_in_its_slab() {
   std::vector<double> fractions;
   for (int i = 0; i < 3000; ++i) fractions.push_back(7 * std::sin(double(i)));
-  const auto visit = loremd::visiting_order(fractions.data(), 1000, {{70, 71, 72}, 10});
-  std::vector<int> visits(1000);
-  for (int32_t i : visit) ++visits[i];
-  expect(visits == std::vector<int>(1000, 1), "every atom is visited once");
+  for (int64_t nx : {7, 17, 31, 70, 71}) {
+    const auto visit = loremd::visiting_order(fractions.data(), 1000, {{nx, 71, 272}, 10});
+    std::vector<int> visits(1000);
+    for (int32_t i : visit.atoms) ++visits[i];
+    expect(visits == std::vector<int>(1000, 1), "every atom is visited once");
+    expect(visit.slabs() == 1 || visit.slabs() % 2 == 0, "the number of slabs is even or one");
+    expect(visit.slab_starts.front() == 0 && visit.slab_starts.back() == 1000, "slabs hold all");
+    double end_of_last = 0;
+    for (int64_t s = 0; s < visit.slabs(); ++s) {
+      double lowest = nx, highest = 0;
+      for (int64_t k = visit.slab_starts[s]; k < visit.slab_starts[s + 1]; ++k) {
+        const double x = fractions[3 * visit.atoms[k]];
+        lowest = std::min(lowest, (x - std::floor(x)) * nx);
+        highest = std::max(highest, (x - std::floor(x)) * nx);
+      }
+      expect(lowest >= end_of_last, "slabs follow each other");
+      end_of_last = highest;
+    }
+  }
 }
 
 void bad_input_throws() {
@@ -96,7 +111,7 @@ void plan_reaches_its_target() {
 
 int main() {
   spread_conserves_charge_and_is_adjoint();
-  every_atom_is_visited_once();
+  every_atom_is_visited_once_in_its_slab();
   bad_input_throws();
   plan_reaches_its_target();
   std::printf("%s\n", failures ? "core tests failed" : "core tests passed");

@@ -125,6 +125,30 @@ def test_lattice_translations_change_nothing(shift, order, n):
     )
 
 
+@pytest.mark.parametrize("points", [67, 90])
+def test_threads_and_sorted_atoms_change_nothing(points):
+    """A mesh large enough to be worked on slab by slab, some of them without atoms."""
+    cell = 30 * torch.eye(3, dtype=torch.float64)
+    positions, charges = atoms(3000, cell, channels=2)
+    positions[:, 0] *= 0.4
+    shape = [points, 64, 48]
+    few = slice(0, 50)
+    torch.testing.assert_close(
+        ops.spread(positions[few], charges[few], cell, shape, 8),
+        reference.spread(positions[few], charges[few], cell, shape, 8),
+        rtol=0,
+        atol=1e-12,
+    )
+    meshes = []
+    for threads in (1, 2, 4):
+        torch.set_num_threads(threads)
+        meshes.append(ops.spread(positions, charges, cell, shape, 8))
+        values = ops.interpolate(positions, meshes[0], cell, 8)
+        torch.testing.assert_close(values, ops.interpolate(positions, meshes[-1], cell, 8))
+    assert torch.equal(meshes[0], meshes[1])
+    assert torch.equal(meshes[0], meshes[2])
+
+
 @pytest.mark.parametrize("order", ORDERS)
 def test_a_mesh_of_as_many_points_as_the_order(order):
     shape = [order, order, order]

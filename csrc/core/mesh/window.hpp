@@ -20,7 +20,7 @@ struct MeshCall {
   const double *fractions;  // (n, 3) positions in units of the cell vectors, any value
   const double
       *directions;       // (n, 3) or null: with it, weights w become (direction . d/dfraction) w
-  const int32_t *visit;  // (atoms) the atoms in the order of `visiting_order`, or a part of it
+  const int32_t *visit;  // (atoms) a part of the atoms of `visiting_order`
   int64_t atoms;         // length of `visit`
   MeshShape shape;
   int order;
@@ -28,8 +28,20 @@ struct MeshCall {
 
 // The atoms 0 .. n-1 so that neighbours in the list are neighbours on the mesh, which then stays in
 // the cache: sorted into blocks of 8 x 8 x 8 points, or as they come where all of it fits anyway.
+struct VisitingOrder {
+  std::vector<int32_t> atoms;
+
+  // Slab s holds atoms[slab_starts[s]] to atoms[slab_starts[s + 1]], all in one range of x that is
+  // at least 8 points wide. Their number is even, or one: windows of the slabs 0, 2, 4, ... do not
+  // touch each other, nor do those of 1, 3, 5, ..., so threads may spread them at once. It depends
+  // on the mesh only, which makes the sums the same for any number of threads.
+  std::vector<int64_t> slab_starts;
+
+  int64_t slabs() const { return static_cast<int64_t>(slab_starts.size()) - 1; }
+};
+
 // Throws Error on a position that is not finite.
-std::vector<int32_t> visiting_order(const double *fractions, int64_t n, const MeshShape &shape);
+VisitingOrder visiting_order(const double *fractions, int64_t n, const MeshShape &shape);
 
 // Window of one atom along one axis: `P` points from `first` on (already wrapped into [0, n)) with
 // their weights and, as far as `Derivatives` says, first and second derivatives by the coordinate
