@@ -20,6 +20,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Optional
@@ -200,26 +201,30 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def run(cases: list[Case], chosen: str, note: str) -> Result:
-    started, hardware, commit = now(), machine.hardware(), machine.commit()
-    with tempfile.TemporaryDirectory(prefix="loremd-benchmark-") as folder:
-        references = References(Path(folder))
-        results = [run_case(case, references) for case in cases]
-    hardware["load_at_the_end"] = list(os.getloadavg())
-    if machine.commit()["library_sha256"] != commit["library_sha256"]:
-        note = f"{note} The compiled library was replaced during the run.".strip()
-    return Result(
+def run(cases: list[Case], chosen: str, note: str, save: Callable[[Result], None]) -> Result:
+    """Run the cases; `save` gets what there is after each of them."""
+    result = Result(
         schema_version=SCHEMA,
         set=chosen,
-        started=started,
+        started=now(),
         finished=now(),
         note=note,
-        hardware=hardware,
+        hardware=machine.hardware(),
         versions=machine.versions(),
-        commit=commit,
+        commit=machine.commit(),
         excluded=EXCLUDED,
-        cases=results,
+        cases=[],
     )
+    with tempfile.TemporaryDirectory(prefix="loremd-benchmark-") as folder:
+        references = References(Path(folder))
+        for case in cases:
+            result.cases.append(run_case(case, references))
+            result.finished = now()
+            result.hardware["load_at_the_end"] = list(os.getloadavg())
+            if machine.commit()["library_sha256"] != result.commit["library_sha256"]:
+                result.note = f"{note} The compiled library was replaced during the run.".strip()
+            save(result)
+    return result
 
 
 def choose(cases: list[Case], set_: str, names: list[str]) -> list[Case]:
@@ -258,10 +263,14 @@ def main() -> int:
             say(f"{case.name} [{', '.join(case.sets)}] {case.title}\n    {sides}")
         return 0
     chosen = choose(cases, options.set, options.case)
-    result = run(chosen, options.set if not options.case else "chosen", options.note)
+
+    def save(result: Result) -> None:
+        if options.out:
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            options.out.write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+    result = run(chosen, "chosen" if options.case else options.set, options.note, save)
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
         say(f"written to {options.out}")
     failed = [side for case in result.cases for side in case.sides if side.status == "failed"]
     return 1 if failed else 0

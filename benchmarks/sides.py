@@ -441,7 +441,9 @@ class Lammps(SideRunner):
         self.lmp = _RunningLammps(Path(self.folder.name), self.side.ranks, self.side.threads)
         _write_data(systems.build(self.case.system, self.box, 1), self.lmp.folder / "timed.data")
         mesh = None if self.side.spacing is None else self.mesh_of(self.box)
-        self.lmp.do(self.commands("timed.data", mesh, self.side.smearing))
+        pairs = "yes" if self.side.section == "Pair" else "no"
+        timed = self.commands("timed.data", mesh, self.side.smearing)
+        self.lmp.do(timed.replace("run 0", f"pair_modify compute {pairs}\nrun 0"))
         log = self.lmp.log()
         vector = float(re.search(r"G vector \(1/distance\) = (\S+)", log)[1])
         memory = re.search(r"memory allocation \(min/avg/max\) = .*\| (\S+) Mbytes", log)
