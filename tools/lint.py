@@ -113,7 +113,7 @@ def licence_findings(files: list[str]) -> list[str]:
     for name in files:
         if not any(Path(name).match(pattern) for pattern in SOURCES) or not text_of(name):
             continue
-        gpl = name.startswith(("lammps_plugin/", "python/loremd_lammps/"))
+        gpl = name.startswith("lammps_plugin/")
         licence = "GPL-2.0-or-later" if gpl else "BSD-3-Clause"
         if f"SPDX-License-Identifier: {licence}" not in "".join(text_of(name)[:200]):
             found.append(f"{name}: first lines lack 'SPDX-License-Identifier: {licence}'")

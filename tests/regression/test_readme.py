@@ -44,8 +44,9 @@ def test_lammps(tmp_path):
 
 def test_commands_exist():
     """Every `loremd` command and `make` target that the README names."""
-    commands = set(re.findall(r"^loremd (\w+)|`loremd (\w+)", README, re.MULTILINE))
-    names = {first or second for first, second in commands}
+    shell = "\n".join(re.findall(r"```\n(.*?)```", README, re.DOTALL))
+    names = set(re.findall(r"^loremd (\w+)", shell, re.MULTILINE))
+    names |= set(re.findall(r"`loremd (\w+)", README))
     assert {"train", "eval", "info", "import", "check"} <= names
     usage = run(["loremd", "--help"]).stdout
     assert not {name for name in names if name not in usage}
