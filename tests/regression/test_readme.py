@@ -15,7 +15,8 @@ BINARIES = Path(sys.executable).parent
 
 
 def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return [text for name, text in fenced if name == language]
 
 
 def run(command, **options):
@@ -44,8 +45,7 @@ def test_lammps(tmp_path):
 
 def test_commands_exist():
     """Every `loremd` command and `make` target that the README names."""
-    shell = "\n".join(re.findall(r"```\n(.*?)```", README, re.DOTALL))
-    names = set(re.findall(r"^loremd (\w+)", shell, re.MULTILINE))
+    names = set(re.findall(r"^loremd (\w+)", "\n".join(blocks("")), re.MULTILINE))
     names |= set(re.findall(r"`loremd (\w+)", README))
     assert {"train", "eval", "info", "import", "check"} <= names
     usage = run(["loremd", "--help"]).stdout
