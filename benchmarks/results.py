@@ -16,8 +16,9 @@ EXCLUDED = (
     "the influence function included; LAMMPS computes it before its steps, which is not timed. "
     "LAMMPS: Kspace (where said: Pair) time per step of its own table, forces of one channel "
     "without energy and virial, double precision; its pair part is switched off while Kspace is "
-    "timed. loremd and torch-pme, mesh part: forward, or forward and the gradients by positions and "
-    "charges of all channels, called with an empty pair list. finufft: setpts (sorting) and spreading, without FFT."
+    "timed. loremd and torch-pme, mesh part: forward, or forward and the gradients by positions "
+    "and charges of all channels, called with an empty pair list. finufft: setpts (sorting) and "
+    "spreading, without FFT."
 )
 
 
