@@ -50,7 +50,7 @@ def commit() -> dict[str, Any]:
     """Commit of the sources, those changed since, and a hash of the compiled library in use."""
     from loremd._library import LIBRARY_NAME, find_in_package
 
-    changed = _git("status", "--porcelain", "--", "csrc", "python", "benchmarks")
+    changed = _git("status", "--porcelain", "--", "csrc", "python", "benchmarks/*.*")
     library = find_in_package(LIBRARY_NAME).read_bytes()
     return {
         "hash": _git("rev-parse", "HEAD").strip() or None,

@@ -107,7 +107,8 @@ SPREADING = (
 
 def case_section(case: CaseResult) -> Iterator[str]:
     about = case.case
-    yield f"## {about.title}"
+    number_of = f" ({case.particles:,})" if about.figure == "size" else ""
+    yield f"## {about.title}{number_of}"
     yield ""
     what = {"mesh": "mesh part", "all": "real space and mesh"}[about.part]
     if about.time == "spread":
