@@ -212,17 +212,18 @@ def plot(axes: Axes, figure: str, lines: dict[str, list[tuple[float, float]]]) -
 
 
 def figures(result: Result, page: Path) -> Iterator[str]:
-    """Draw the plots beside the page; the Markdown that shows them."""
+    """Draw the plots in the folder figures beside the page; the Markdown that shows them."""
     for name, title in FIGURES.items():
         lines = points(result, name)
         if not lines:
             continue
         canvas = Figure(figsize=(6.0, 4.2), layout="constrained")
         plot(canvas.add_subplot(), name, lines)
-        file = page.with_name(f"{page.stem}_{name}.png")
+        file = page.parent / "figures" / f"{page.stem}_{name}.png"
+        file.parent.mkdir(exist_ok=True)
         # matplotlib writes its version into a PNG unless told otherwise
         canvas.savefig(file, dpi=DPI, metadata={"Software": None})
-        yield from [f"![{title}]({file.name})", ""]
+        yield from [f"![{title}](figures/{file.name})", ""]
 
 
 def write(result: Result, page: Path) -> None:

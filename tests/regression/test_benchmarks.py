@@ -110,8 +110,8 @@ def test_report_of_a_stored_result(tmp_path):
     assert skipped in text
     assert "| loremd, order 6 | 10, float32, 1 |" in text
     for figure in ("size", "error"):
-        assert f"](page_{figure}.png)" in text
-        assert (tmp_path / f"page_{figure}.png").read_bytes().startswith(b"\x89PNG")
+        assert f"](figures/page_{figure}.png)" in text
+        assert (tmp_path / "figures" / f"page_{figure}.png").read_bytes().startswith(b"\x89PNG")
     python(BENCHMARKS / "report.py", STORED, "--out", page)
     assert page.read_text() == text
 
