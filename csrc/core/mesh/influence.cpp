@@ -56,46 +56,66 @@ std::array<int, 3> alias_ranges(const InfluenceCall &call) {
   return ranges;
 }
 
-// One alias of one mesh frequency: integer frequency vector and window weight.
+constexpr double four_pi_squared = 4 * pi * pi;
+
+// One alias of one mesh frequency.
 struct Alias {
-  double f[3];
-  double weight;  // U^2 / (sum of U^2)^2
+  double f[3];       // integer frequencies
+  double k_squared;  // 4 pi^2 f . metric . f
+  double weight;     // U^2 / (sum of U^2)^2
 };
 
-// Calls body(k index, alias) for all aliases of all points of the half spectrum but k = 0.
+// A row of aliases along z: those of one mesh frequency (x, y), shifted by (ax, ay), have
+//   k^2 = constant + linear f_z + square f_z^2.
+struct AliasRow {
+  double fx, fy, weight, constant, linear;
+};
+
+// Calls body(k index, alias) for the aliases of all points of the half spectrum but k = 0 whose
+// Gaussian is not negligible. Most rows of aliases have none and are left out at once.
 template <class Body>
 void for_each_alias(const InfluenceCall &call, Body &&body) {
   const auto ranges = alias_ranges(call);
   const AxisTable tx(call.points[0], ranges[0], call.order);
   const AxisTable ty(call.points[1], ranges[1], call.order);
   const AxisTable tz(call.points[2], ranges[2], call.order);
+  const double limit = 2 * negligible_exponent / (call.smearing * call.smearing);
+  double metric[9];
+  for (int i = 0; i < 9; ++i) metric[i] = four_pi_squared * call.metric[i];
+  const double square = metric[8];
   const int half = static_cast<int>(half_spectrum_points(call.points[2]));
-  int64_t k = 0;
+  std::vector<AliasRow> rows;
   for (int x = 0; x < tx.n; ++x) {
     for (int y = 0; y < ty.n; ++y) {
-      for (int z = 0; z < half; ++z, ++k) {
+      rows.clear();
+      for (int ax = 0; ax < tx.aliases; ++ax) {
+        for (int ay = 0; ay < ty.aliases; ++ay) {
+          const double f[3] = {tx.alias_frequency(x, ax), ty.alias_frequency(y, ay), 0};
+          const double constant = metric_product(metric, f);
+          const double linear = (metric[2] + metric[6]) * f[0] + (metric[5] + metric[7]) * f[1];
+          const double smallest = constant - linear * linear / (4 * square);
+          if (smallest > limit) continue;
+          rows.push_back(
+              {f[0], f[1], tx.alias_power(x, ax) * ty.alias_power(y, ay), constant, linear});
+        }
+      }
+      for (int z = 0; z < half; ++z) {
+        const int64_t k = (int64_t(x) * ty.n + y) * half + z;
         if (k == 0) continue;
         const double total = tx.total_power[x] * ty.total_power[y] * tz.total_power[z];
         const double norm = 1 / (total * total);
-        for (int ax = 0; ax < tx.aliases; ++ax) {
-          for (int ay = 0; ay < ty.aliases; ++ay) {
-            const double plane = norm * tx.alias_power(x, ax) * ty.alias_power(y, ay);
-            for (int az = 0; az < tz.aliases; ++az) {
-              body(k, Alias{{tx.alias_frequency(x, ax), ty.alias_frequency(y, ay),
-                             tz.alias_frequency(z, az)},
-                            plane * tz.alias_power(z, az)});
-            }
+        for (const AliasRow &row : rows) {
+          for (int az = 0; az < tz.aliases; ++az) {
+            const double fz = tz.alias_frequency(z, az);
+            const double k_squared = row.constant + fz * (row.linear + fz * square);
+            if (k_squared > limit) continue;
+            body(k,
+                 Alias{{row.fx, row.fy, fz}, k_squared, norm * row.weight * tz.alias_power(z, az)});
           }
         }
       }
     }
   }
-}
-
-constexpr double four_pi_squared = 4 * pi * pi;
-
-bool negligible(const InfluenceCall &call, double k_squared) {
-  return 0.5 * call.smearing * call.smearing * k_squared > negligible_exponent;
 }
 
 void check_call(const InfluenceCall &call) {
@@ -111,11 +131,9 @@ void influence_sum(const InfluenceCall &call, double *influence) {
   std::fill_n(influence, call.points[0] * call.points[1] * half_spectrum_points(call.points[2]),
               0.0);
   for_each_alias(call, [&](int64_t k, const Alias &alias) {
-    const double k_squared = four_pi_squared * metric_product(call.metric, alias.f);
-    if (negligible(call, k_squared)) return;
-    influence[k] += call.direction ? alias.weight * splitting.first(k_squared) * four_pi_squared *
-                                         metric_product(call.direction, alias.f)
-                                   : alias.weight * splitting.value(k_squared);
+    influence[k] += call.direction ? alias.weight * splitting.first(alias.k_squared) *
+                                         four_pi_squared * metric_product(call.direction, alias.f)
+                                   : alias.weight * splitting.value(alias.k_squared);
   });
 }
 
@@ -124,11 +142,9 @@ void influence_sum_gradient(const InfluenceCall &call, const double *weights, do
   const GaussianSplitting splitting{call.smearing};
   std::fill_n(gradient, 9, 0.0);
   for_each_alias(call, [&](int64_t k, const Alias &alias) {
-    const double k_squared = four_pi_squared * metric_product(call.metric, alias.f);
-    if (negligible(call, k_squared)) return;
-    const double slope = call.direction ? splitting.second(k_squared) * four_pi_squared *
+    const double slope = call.direction ? splitting.second(alias.k_squared) * four_pi_squared *
                                               metric_product(call.direction, alias.f)
-                                        : splitting.first(k_squared);
+                                        : splitting.first(alias.k_squared);
     const double factor = weights[k] * alias.weight * slope * four_pi_squared;
     for (int a = 0; a < 3; ++a) {
       for (int b = 0; b < 3; ++b) gradient[3 * a + b] += factor * alias.f[a] * alias.f[b];
