@@ -21,6 +21,8 @@ from .export import load
 from .model import Lorem
 from .neighbors import neighbor_list
 
+# The ops have no CUDA kernels yet.
+_DEVICES = ("cpu",)
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -62,6 +64,11 @@ class Calculator(AseCalculator):
         super().__init__(**options)
         if dtype not in _DTYPES:
             raise ValueError(f"dtype is {dtype!r}, but must be one of {', '.join(_DTYPES)}")
+        if torch.device(device).type not in _DEVICES:
+            raise ValueError(
+                f"device is {device!r}, but this version of loremd computes on "
+                f"{', '.join(_DEVICES)} only"
+            )
         model = _read_model(model_or_path)
         self.model = model.to(device=device, dtype=_DTYPES[dtype]).requires_grad_(False)
         self.device = torch.device(device)

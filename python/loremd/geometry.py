@@ -50,10 +50,21 @@ def check_coulomb_input(
         raise ValueError(f"cell must be float64, got {cell.dtype}")
     if cell.dim() == 3 and cell.shape[0] != 1 and batch is None:
         raise ValueError(f"cell holds {cell.shape[0]} structures, but batch is None")
+    check_one_device([positions, charges, cell, pairs, shifts])
     if pairs.dim() != 2 or pairs.shape[0] != 2 or pairs.dtype != torch.int64:
         raise ValueError(f"pairs must be (2, P) int64, got {pairs.shape} {pairs.dtype}")
     if shifts.dim() != 2 or shifts.shape[0] != pairs.shape[1] or shifts.shape[1] != 3:
         raise ValueError(f"shifts must be (P, 3), P = {pairs.shape[1]}, got {shifts.shape}")
+
+
+def check_one_device(tensors: List[Tensor]) -> None:
+    """ValueError unless all tensors are on the device of the first."""
+    for tensor in tensors:
+        if tensor.device != tensors[0].device:
+            raise ValueError(
+                f"all tensors must be on one device, got {tensors[0].device} and {tensor.device}; "
+                "move them with .to()"
+            )
 
 
 def structure_sizes(positions: Tensor, cells: Tensor, batch: Optional[Tensor]) -> List[int]:

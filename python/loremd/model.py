@@ -29,7 +29,7 @@ from .blocks import (
     prefixed,
 )
 from .ewald import EwaldPotential
-from .geometry import pair_vectors
+from .geometry import check_one_device, pair_vectors
 from .mesh import MeshPotential
 from .slots import Slots, arrange
 
@@ -738,6 +738,7 @@ def _check_structure(
     n_owned: int,
     batch: Optional[Tensor],
 ) -> None:
+    check_one_device([positions, numbers, cell, pbc, pairs, shifts])
     n = numbers.shape[0]
     if numbers.dim() != 1 or numbers.dtype != torch.int64:
         raise ValueError(f"numbers must be (n,) int64, got {numbers.shape} {numbers.dtype}")

@@ -196,6 +196,8 @@ def test_unknown_element(model):
 
 
 def test_bad_options(model, tmp_path):
+    with pytest.raises(ValueError, match="device is 'cuda', but this version .* on cpu only"):
+        Calculator(model, device="cuda")
     with pytest.raises(ValueError, match="dtype is 'half', but must be one of float32, float64"):
         Calculator(model, dtype="half")
     with pytest.raises(ValueError, match=r"accuracy is 0\.5"):

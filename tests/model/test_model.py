@@ -449,6 +449,7 @@ NAN[1, 2] = math.nan
         ({"positions": NAN}, "positions of atom 1 are not finite numbers"),
         ({"positions": torch.zeros(6, 3, dtype=DTYPE)}, r"atoms \d and \d are at the same place"),
         ({"cell": torch.zeros(3, dtype=DTYPE)}, r"cell must be \(3, 3\)"),
+        ({"cell": torch.eye(3, dtype=DTYPE, device="meta")}, "one device, got cpu and meta"),
         ({"cell": torch.full((3, 3), math.inf, dtype=DTYPE)}, "cell must hold finite numbers"),
         ({"cell": torch.ones(2, 3, 3, dtype=DTYPE)}, "cell holds 2 structures, but batch is None"),
         ({"cell": torch.zeros(3, 3, dtype=DTYPE)}, "cell has the volume 0.0"),

@@ -249,6 +249,7 @@ class TestBadInput:
             ({"cell": torch.eye(2, dtype=torch.float64)}, r"cell must be \(3, 3\)"),
             ({"pbc": torch.tensor([True, True, False])}, "needs three periodic directions"),
             ({"shifts": torch.zeros(1, 3)}, r"shifts must be \(P, 3\)"),
+            ({"charges": torch.zeros(5, 1, device="meta")}, "one device, got cpu and meta"),
             ({"comm": 7}, "needs a plan"),
         ],
     )
