@@ -43,7 +43,7 @@ RULES = (
     (
         "every pattern or path is the project's own",
         "",
-        r"(^|[^A-Za-z0-9._])/(home|root|tmp|mnt)/[a-z]|index-url",
+        r"(^|[^A-Za-z0-9._])/(home|root|work|farm|tmp|mnt)/[a-z]|index-url",
         ("tools/lint.py",),
     ),
 )

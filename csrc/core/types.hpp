@@ -34,11 +34,6 @@ LOREMD_HOST_DEVICE int64_t half_spectrum_points(int64_t nz) {
   return nz / 2 + 1;
 }
 
-LOREMD_HOST_DEVICE int64_t wrap(int64_t index, int64_t n) {
-  const int64_t remainder = index % n;
-  return remainder < 0 ? remainder + n : remainder;
-}
-
 // A window must not meet itself around the cell.
 inline void check_mesh(const std::array<int64_t, 3> &points, int order) {
   for (int64_t n : points) {

@@ -75,16 +75,21 @@ def energy(model, structure):
     return float(model(**arguments(model, structure))["energies"].sum().detach())
 
 
-def derivatives(model, structure):
-    """Energy, forces (n, 3) and virial (3, 3) = dE/dstrain."""
+def strained_energy(model, structure):
+    """Energy as a function of positions (n, 3) and strain (3, 3), with these two variables."""
     strain = torch.zeros(3, 3, dtype=DTYPE, requires_grad=True)
     deformation = torch.eye(3, dtype=DTYPE) + strain
     given = arguments(model, structure)
     positions = given["positions"].clone().requires_grad_()
     given["positions"] = positions @ deformation
     given["cell"] = given["cell"] @ deformation
-    total = model(**given)["energies"].sum()
-    gradient, virial = torch.autograd.grad(total, (positions, strain))
+    return model(**given)["energies"].sum(), (positions, strain)
+
+
+def derivatives(model, structure):
+    """Energy, forces (n, 3) and virial (3, 3) = dE/dstrain."""
+    total, variables = strained_energy(model, structure)
+    gradient, virial = torch.autograd.grad(total, variables)
     return float(total.detach()), -gradient, virial
 
 

@@ -19,6 +19,7 @@ from .structures import (
     moved,
     random_model,
     rotation,
+    strained_energy,
 )
 
 # every branch of the model: options by name
@@ -162,14 +163,8 @@ def test_second_derivatives():
 
 def training_gradients(model, structure):
     """Gradients of the parameters for a loss of energy, forces and stress."""
-    strain = torch.zeros(3, 3, dtype=DTYPE, requires_grad=True)
-    deformation = torch.eye(3, dtype=DTYPE) + strain
-    given = arguments(model, structure)
-    positions = given["positions"].clone().requires_grad_()
-    given["positions"] = positions @ deformation
-    given["cell"] = given["cell"] @ deformation
-    total = model(**given)["energies"].sum()
-    gradient, virial = torch.autograd.grad(total, (positions, strain), create_graph=True)
+    total, variables = strained_energy(model, structure)
+    gradient, virial = torch.autograd.grad(total, variables, create_graph=True)
     loss = total**2 + gradient.square().sum() + virial.square().sum()
     model.zero_grad()
     loss.backward()
