@@ -8,7 +8,12 @@
 namespace loremd {
 
 constexpr int smallest_order = 3;
-constexpr int largest_order = 8;
+constexpr int largest_order = 10;
+
+inline void check_order(int order) {
+  check(order >= smallest_order && order <= largest_order, "order is ", order,
+        "; allowed: ", smallest_order, " to ", largest_order);
+}
 
 // Calls body(std::integral_constant<int, order>), the one place where a run-time order becomes a
 // template argument.
@@ -27,8 +32,12 @@ void dispatch_order(int order, Body &&body) {
       return body(std::integral_constant<int, 7>{});
     case 8:
       return body(std::integral_constant<int, 8>{});
+    case 9:
+      return body(std::integral_constant<int, 9>{});
+    case 10:
+      return body(std::integral_constant<int, 10>{});
     default:
-      check(false, "order is ", order, "; allowed: ", smallest_order, " to ", largest_order);
+      check_order(order);
   }
 }
 

@@ -1,430 +1,274 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The convolution, the influence function and the choice of the mesh.
-#include <ATen/Dispatch.h>
+// The influence function and its derivatives by the metric of the cell.
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/fft_fftn.h>
-#include <ATen/ops/fft_ifftn.h>
-#include <ATen/ops/fft_irfftn.h>
-#include <ATen/ops/fft_rfftn.h>
-#include <ATen/ops/view_as_complex.h>
-#include <ATen/ops/view_as_real.h>
-#include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
-#include "mesh/convolve.hpp"
+#include "dispatch.hpp"
 #include "mesh/influence.hpp"
 #include "support.hpp"
-#include "tuning/mesh_plan.hpp"
 
 namespace loremd_torch {
 
-Tensor convolve(const Tensor &mesh, const Tensor &influence) {
-  LOREMD_CALL(convolve, mesh, influence);
-}
+#define LOREMD_TABLE_ARGUMENTS                                                          \
+  SymIntArrayRef mesh_shape, int64_t order, double range, const OptionalTensor &window, \
+      const OptionalTensor &interaction
 
-Tensor correlate(const Tensor &a, const Tensor &b) {
-  LOREMD_CALL(correlate, a, b);
-}
-
-Tensor influence_sum(const Tensor &metric, SymIntArrayRef mesh_shape, int64_t order,
-                     double smearing) {
-  LOREMD_CALL(influence_sum, metric, mesh_shape, order, smearing);
+Tensor influence_sum(const Tensor &metric, LOREMD_TABLE_ARGUMENTS) {
+  LOREMD_CALL(influence_sum, metric, mesh_shape, order, range, window, interaction);
 }
 
 Tensor influence_sum_directional(const Tensor &metric, const Tensor &direction,
-                                 SymIntArrayRef mesh_shape, int64_t order, double smearing) {
-  LOREMD_CALL(influence_sum_directional, metric, direction, mesh_shape, order, smearing);
+                                 LOREMD_TABLE_ARGUMENTS) {
+  LOREMD_CALL(influence_sum_directional, metric, direction, mesh_shape, order, range, window,
+              interaction);
 }
 
-Tensor influence_sum_gradient(const Tensor &metric, const Tensor &weights,
-                              SymIntArrayRef mesh_shape, int64_t order, double smearing) {
-  LOREMD_CALL(influence_sum_gradient, metric, weights, mesh_shape, order, smearing);
+Tensor influence_sum_gradient(const Tensor &metric, const Tensor &weights, LOREMD_TABLE_ARGUMENTS) {
+  LOREMD_CALL(influence_sum_gradient, metric, weights, mesh_shape, order, range, window,
+              interaction);
 }
 
 Tensor influence_sum_gradient_directional(const Tensor &metric, const Tensor &direction,
-                                          const Tensor &weights, SymIntArrayRef mesh_shape,
-                                          int64_t order, double smearing) {
+                                          const Tensor &weights, LOREMD_TABLE_ARGUMENTS) {
   LOREMD_CALL(influence_sum_gradient_directional, metric, direction, weights, mesh_shape, order,
-              smearing);
+              range, window, interaction);
 }
 
 namespace {
 
-// ---- convolution ----
+// What all four ops take beside tensors with derivatives.
+struct Table {
+  std::vector<SymInt> mesh_shape;
+  int64_t order;
+  double range;
+  OptionalTensor window, interaction;
 
-loremd::MeshShape mesh_shape_of(const char *op, const char *name, const Tensor &mesh) {
-  TORCH_CHECK_VALUE(mesh.dim() == 4 && mesh.size(0) > 0 && mesh.size(1) > 0 && mesh.size(2) > 0,
-                    "loremd::", op, ": expected ", name, " of shape (nx, ny, nz, channels), got ",
-                    mesh.sizes());
-  check_floating(op, name, mesh);
-  return {{mesh.size(0), mesh.size(1), mesh.size(2)}, mesh.size(3)};
-}
+  Table(LOREMD_TABLE_ARGUMENTS)
+      : mesh_shape(mesh_shape.begin(), mesh_shape.end()),
+        order(order),
+        range(range),
+        window(window),
+        interaction(interaction) {}
 
-template <class T>
-std::complex<T> *complex_data(const Tensor &t) {
-  return reinterpret_cast<std::complex<T> *>(t.mutable_data_ptr<c10::complex<T>>());
-}
-
-// Channels 2 f and 2 f + 1 of a mesh as one complex field (nx, ny, nz), and its spectrum.
-Tensor field_spectrum(const Tensor &mesh, int64_t f) {
-  return at::fft_fftn(at::view_as_complex(mesh.slice(3, 2 * f, 2 * f + 2).contiguous()))
-      .contiguous();
-}
-
-// Half spectrum (nx, ny, nz/2 + 1) of the last channel.
-Tensor last_spectrum(const Tensor &mesh) {
-  return at::fft_rfftn(mesh.select(3, mesh.size(3) - 1)).contiguous();
-}
-
-Tensor convolve_cpu(const Tensor &mesh, const Tensor &influence) {
-  const auto shape = mesh_shape_of("convolve", "mesh", mesh);
-  const auto [nx, ny, nz] = shape.points;
-  TORCH_CHECK_VALUE(influence.sizes() == at::IntArrayRef({nx, ny, nz / 2 + 1}),
-                    "loremd::convolve: expected influence of shape (", nx, ", ", ny, ", ",
-                    nz / 2 + 1, ") for this mesh, got ", influence.sizes());
-  check_dtype("convolve", "influence", influence, mesh.scalar_type());
-  const Tensor half = influence.contiguous();
-  Tensor result = at::empty_like(mesh, at::MemoryFormat::Contiguous);
-  AT_DISPATCH_FLOATING_TYPES(mesh.scalar_type(), "convolve", [&] {
-    Tensor full;
-    for (int64_t f = 0; f < shape.channels / 2; ++f) {
-      if (!full.defined()) {
-        full = at::empty({nx, ny, nz}, half.options());
-        loremd::expand_influence(shape.points, half.const_data_ptr<scalar_t>(),
-                                 full.mutable_data_ptr<scalar_t>());
-      }
-      const Tensor spectrum = field_spectrum(mesh, f);
-      loremd::multiply_spectrum(full.numel(), full.const_data_ptr<scalar_t>(),
-                                complex_data<scalar_t>(spectrum));
-      result.slice(3, 2 * f, 2 * f + 2).copy_(at::view_as_real(at::fft_ifftn(spectrum)));
+  // Travels to the backward in the autograd context.
+  explicit Table(AutogradContext *ctx)
+      : order(ctx->saved_data["order"].toInt()),
+        range(ctx->saved_data["range"].toDouble()),
+        window(ctx->saved_data["window"].toOptional<Tensor>()),
+        interaction(ctx->saved_data["interaction"].toOptional<Tensor>()) {
+    for (int a = 0; a < 3; ++a) {
+      mesh_shape.push_back(ctx->saved_data["n" + std::to_string(a)].toSymInt());
     }
-    if (shape.channels % 2 == 1) {
-      const Tensor spectrum = last_spectrum(mesh);
-      loremd::multiply_spectrum(half.numel(), half.const_data_ptr<scalar_t>(),
-                                complex_data<scalar_t>(spectrum));
-      result.select(3, shape.channels - 1)
-          .copy_(at::fft_irfftn(spectrum, at::IntArrayRef(shape.points)));
-    }
-  });
-  return result;
-}
-
-Tensor correlate_cpu(const Tensor &a, const Tensor &b) {
-  const auto shape = mesh_shape_of("correlate", "a", a);
-  TORCH_CHECK_VALUE(a.sizes() == b.sizes(), "loremd::correlate: the shapes ", a.sizes(), " and ",
-                    b.sizes(), " must be equal");
-  check_dtype("correlate", "b", b, a.scalar_type());
-  const auto [nx, ny, nz] = shape.points;
-  Tensor correlation = at::zeros({nx, ny, nz / 2 + 1}, a.options());
-  AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "correlate", [&] {
-    scalar_t *out = correlation.mutable_data_ptr<scalar_t>();
-    for (int64_t f = 0; f < shape.channels / 2; ++f) {
-      const Tensor left = field_spectrum(a, f), right = field_spectrum(b, f);
-      loremd::correlate_fields(shape.points, complex_data<scalar_t>(left),
-                               complex_data<scalar_t>(right), out);
-    }
-    if (shape.channels % 2 == 1) {
-      const Tensor left = last_spectrum(a), right = last_spectrum(b);
-      loremd::correlate_single(shape.points, complex_data<scalar_t>(left),
-                               complex_data<scalar_t>(right), out);
-    }
-  });
-  return correlation;
-}
-
-Tensor convolve_meta(const Tensor &mesh, const Tensor &influence) {
-  return at::empty_like(mesh);
-}
-
-Tensor correlate_meta(const Tensor &a, const Tensor &b) {
-  return a.new_empty_symint({a.sym_size(0), a.sym_size(1), a.sym_size(2) / 2 + 1});
-}
-
-// <grad, convolve(mesh, influence)> is trilinear and symmetric in grad and mesh, so the derivatives
-// of convolve and correlate are these two again, to any order.
-struct Convolve : torch::autograd::Function<Convolve> {
-  static Tensor forward(AutogradContext *ctx, const Tensor &mesh, const Tensor &influence) {
-    ctx->save_for_backward({mesh, influence});
-    at::AutoDispatchBelowADInplaceOrView below_autograd;
-    return convolve(mesh, influence);
   }
-  static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
-    const auto saved = ctx->get_saved_variables();
-    return {ctx->needs_input_grad(0) ? convolve(grads[0], saved[1]) : Tensor(),
-            ctx->needs_input_grad(1) ? correlate(grads[0], saved[0]) : Tensor()};
+  void save(AutogradContext *ctx) const {
+    for (int a = 0; a < 3; ++a) ctx->saved_data["n" + std::to_string(a)] = mesh_shape.at(a);
+    ctx->saved_data["order"] = order;
+    ctx->saved_data["range"] = range;
+    ctx->saved_data["window"] = window;
+    ctx->saved_data["interaction"] = interaction;
+  }
+
+  std::array<int64_t, 3> points(const char *op) const {
+    return mesh_points(op, C10_AS_INTARRAYREF_SLOW(mesh_shape));
   }
 };
 
-struct Correlate : torch::autograd::Function<Correlate> {
-  static Tensor forward(AutogradContext *ctx, const Tensor &a, const Tensor &b) {
-    ctx->save_for_backward({a, b});
-    at::AutoDispatchBelowADInplaceOrView below_autograd;
-    return correlate(a, b);
-  }
-  static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
-    const auto saved = ctx->get_saved_variables();
-    return {ctx->needs_input_grad(0) ? convolve(saved[1], grads[0]) : Tensor(),
-            ctx->needs_input_grad(1) ? convolve(saved[0], grads[0]) : Tensor()};
-  }
-};
+#define LOREMD_PASS(table) \
+  (table).mesh_shape, (table).order, (table).range, (table).window, (table).interaction
 
-// ---- influence function ----
+// What `interaction` holds (ops.hpp): exponent, periodic, open axis, reach, shape of a compact
+// splitting.
+loremd::SmoothPart smooth_part(const char *op, const Table &table, const Tensor &interaction) {
+  loremd::SmoothPart smooth;
+  smooth.range = table.range;
+  if (!interaction.defined()) return smooth;
+  constexpr int64_t leading = 4;
+  TORCH_CHECK_VALUE(interaction.numel() >= leading, "loremd::", op,
+                    ": expected an interaction of at least ", leading, " numbers, got ",
+                    interaction.numel());
+  const double *values = interaction.const_data_ptr<double>();
+  smooth.exponent = values[0];
+  smooth.periodic = static_cast<int>(values[1]);
+  smooth.open_axis = static_cast<int>(values[2]);
+  smooth.reach = values[3];
+  smooth.shape = {values + leading, static_cast<int>(interaction.numel() - leading)};
+  return smooth;
+}
 
 void check_matrix(const char *op, const char *name, const Tensor &t) {
   check_shape(op, name, t, 3, 3);
   check_dtype(op, name, t, at::kDouble);
 }
 
-std::array<int64_t, 3> checked_points(const char *op, at::IntArrayRef mesh_shape) {
-  TORCH_CHECK_VALUE(mesh_shape.size() == 3, "loremd::", op,
-                    ": expected a mesh shape of three numbers, got ", mesh_shape);
-  return {mesh_shape[0], mesh_shape[1], mesh_shape[2]};
+// Calls body(call) with the core's view of the arguments. `direction` may be undefined.
+template <class Body>
+void with_call(const char *op, const Tensor &metric, const Tensor &direction, const Table &table,
+               Body &&body) {
+  check_matrix(op, "metric", metric);
+  if (direction.defined()) check_matrix(op, "direction", direction);
+  const Tensor g = metric.contiguous(), h = direction.defined() ? direction.contiguous() : Tensor(),
+               window = series_of(op, "window", table.window),
+               interaction = series_of(op, "interaction", table.interaction);
+  run_core(op, [&] {
+    body(loremd::InfluenceCall{g.const_data_ptr<double>(),
+                               h.defined() ? h.const_data_ptr<double>() : nullptr, table.points(op),
+                               static_cast<int>(table.order), even_series(window),
+                               smooth_part(op, table, interaction)});
+  });
 }
 
 Tensor influence_any(const char *op, const Tensor &metric, const Tensor &direction,
-                     at::IntArrayRef mesh_shape, int64_t order, double smearing) {
-  check_matrix(op, "metric", metric);
-  const auto points = checked_points(op, mesh_shape);
-  const Tensor g = metric.contiguous(), h = direction.defined() ? direction.contiguous() : Tensor();
-  const loremd::InfluenceCall call{g.const_data_ptr<double>(),
-                                   h.defined() ? h.const_data_ptr<double>() : nullptr, points,
-                                   static_cast<int>(order), smearing};
+                     const Table &table) {
   Tensor influence;
-  run_core(op, [&] {
-    loremd::check_mesh(points, static_cast<int>(order));
-    influence = at::empty({points[0], points[1], points[2] / 2 + 1}, metric.options());
+  with_call(op, metric, direction, table, [&](const loremd::InfluenceCall &call) {
+    const auto [nx, ny, nz] = call.points;
+    loremd::check_order(call.order);
+    loremd::check_mesh(call.points, call.order);  // before anything of that size is allocated
+    influence = at::empty({nx, ny, nz / 2 + 1}, metric.options());
     loremd::influence_sum(call, influence.mutable_data_ptr<double>());
   });
   return influence;
 }
 
-Tensor influence_gradient_any(const char *op, const Tensor &metric, const Tensor &direction,
-                              const Tensor &weights, at::IntArrayRef mesh_shape, int64_t order,
-                              double smearing) {
-  check_matrix(op, "metric", metric);
+Tensor gradient_any(const char *op, const Tensor &metric, const Tensor &direction,
+                    const Tensor &weights, const Table &table) {
+  const auto [nx, ny, nz] = table.points(op);
   check_dtype(op, "weights", weights, at::kDouble);
-  const auto points = checked_points(op, mesh_shape);
-  TORCH_CHECK_VALUE(weights.sizes() == at::IntArrayRef({points[0], points[1], points[2] / 2 + 1}),
-                    "loremd::", op, ": weights of shape ", weights.sizes(),
-                    " do not belong to a mesh of ", mesh_shape);
-  const Tensor g = metric.contiguous(), w = weights.contiguous(),
-               h = direction.defined() ? direction.contiguous() : Tensor();
-  const loremd::InfluenceCall call{g.const_data_ptr<double>(),
-                                   h.defined() ? h.const_data_ptr<double>() : nullptr, points,
-                                   static_cast<int>(order), smearing};
+  TORCH_CHECK_VALUE(weights.sizes() == at::IntArrayRef({nx, ny, nz / 2 + 1}), "loremd::", op,
+                    ": weights of shape ", weights.sizes(), " do not belong to a mesh of ", nx,
+                    " x ", ny, " x ", nz);
+  const Tensor w = weights.contiguous();
   Tensor gradient = at::empty({3, 3}, metric.options());
-  run_core(op, [&] {
+  with_call(op, metric, direction, table, [&](const loremd::InfluenceCall &call) {
     loremd::influence_sum_gradient(call, w.const_data_ptr<double>(),
                                    gradient.mutable_data_ptr<double>());
   });
   return gradient;
 }
 
-Tensor influence_sum_cpu(const Tensor &metric, at::IntArrayRef mesh_shape, int64_t order,
-                         double smearing) {
-  return influence_any("influence_sum", metric, {}, mesh_shape, order, smearing);
+Tensor influence_sum_cpu(const Tensor &metric, LOREMD_TABLE_ARGUMENTS) {
+  return influence_any("influence_sum", metric, {},
+                       {mesh_shape, order, range, window, interaction});
 }
 
 Tensor influence_sum_directional_cpu(const Tensor &metric, const Tensor &direction,
-                                     at::IntArrayRef mesh_shape, int64_t order, double smearing) {
-  check_matrix("influence_sum_directional", "direction", direction);
-  return influence_any("influence_sum_directional", metric, direction, mesh_shape, order, smearing);
+                                     LOREMD_TABLE_ARGUMENTS) {
+  return influence_any("influence_sum_directional", metric, direction,
+                       {mesh_shape, order, range, window, interaction});
 }
 
 Tensor influence_sum_gradient_cpu(const Tensor &metric, const Tensor &weights,
-                                  at::IntArrayRef mesh_shape, int64_t order, double smearing) {
-  return influence_gradient_any("influence_sum_gradient", metric, {}, weights, mesh_shape, order,
-                                smearing);
+                                  LOREMD_TABLE_ARGUMENTS) {
+  return gradient_any("influence_sum_gradient", metric, {}, weights,
+                      {mesh_shape, order, range, window, interaction});
 }
 
 Tensor influence_sum_gradient_directional_cpu(const Tensor &metric, const Tensor &direction,
-                                              const Tensor &weights, at::IntArrayRef mesh_shape,
-                                              int64_t order, double smearing) {
-  check_matrix("influence_sum_gradient_directional", "direction", direction);
-  return influence_gradient_any("influence_sum_gradient_directional", metric, direction, weights,
-                                mesh_shape, order, smearing);
+                                              const Tensor &weights, LOREMD_TABLE_ARGUMENTS) {
+  return gradient_any("influence_sum_gradient_directional", metric, direction, weights,
+                      {mesh_shape, order, range, window, interaction});
 }
 
-Tensor influence_sum_meta(const Tensor &metric, SymIntArrayRef mesh_shape, int64_t order,
-                          double smearing) {
+Tensor influence_sum_meta(const Tensor &metric, LOREMD_TABLE_ARGUMENTS) {
   return metric.new_empty_symint({mesh_shape[0], mesh_shape[1], mesh_shape[2] / 2 + 1});
 }
 
 Tensor influence_sum_directional_meta(const Tensor &metric, const Tensor &direction,
-                                      SymIntArrayRef mesh_shape, int64_t order, double smearing) {
-  return influence_sum_meta(metric, mesh_shape, order, smearing);
+                                      LOREMD_TABLE_ARGUMENTS) {
+  return influence_sum_meta(metric, mesh_shape, order, range, window, interaction);
 }
 
 Tensor influence_sum_gradient_meta(const Tensor &metric, const Tensor &weights,
-                                   SymIntArrayRef mesh_shape, int64_t order, double smearing) {
+                                   LOREMD_TABLE_ARGUMENTS) {
   return at::empty_like(metric);
 }
 
 Tensor influence_sum_gradient_directional_meta(const Tensor &metric, const Tensor &direction,
-                                               const Tensor &weights, SymIntArrayRef mesh_shape,
-                                               int64_t order, double smearing) {
+                                               const Tensor &weights, LOREMD_TABLE_ARGUMENTS) {
   return at::empty_like(metric);
 }
 
-// Mesh shape, order and smearing, as they travel to the backward.
-void save_call(AutogradContext *ctx, SymIntArrayRef mesh_shape, int64_t order, double smearing) {
-  for (int a = 0; a < 3; ++a) ctx->saved_data["n" + std::to_string(a)] = mesh_shape[a];
-  ctx->saved_data["order"] = order;
-  ctx->saved_data["smearing"] = smearing;
-}
-
-struct SavedCall {
-  std::vector<SymInt> mesh_shape;
-  int64_t order;
-  double smearing;
-
-  explicit SavedCall(AutogradContext *ctx)
-      : order(ctx->saved_data["order"].toInt()), smearing(ctx->saved_data["smearing"].toDouble()) {
-    for (int a = 0; a < 3; ++a) {
-      mesh_shape.push_back(ctx->saved_data["n" + std::to_string(a)].toSymInt());
-    }
-  }
-};
-
 struct InfluenceSum : torch::autograd::Function<InfluenceSum> {
-  static Tensor forward(AutogradContext *ctx, const Tensor &metric, SymIntArrayRef mesh_shape,
-                        int64_t order, double smearing) {
+  static Tensor forward(AutogradContext *ctx, const Tensor &metric, const Table &table) {
     ctx->save_for_backward({metric});
-    save_call(ctx, mesh_shape, order, smearing);
+    table.save(ctx);
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    return influence_sum(metric, mesh_shape, order, smearing);
+    return influence_sum(metric, LOREMD_PASS(table));
   }
   static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
-    const SavedCall call(ctx);
+    const Table table(ctx);
     const Tensor metric = ctx->get_saved_variables()[0];
-    return {influence_sum_gradient(metric, grads[0], call.mesh_shape, call.order, call.smearing),
-            Tensor(), Tensor(), Tensor()};
+    return {influence_sum_gradient(metric, grads[0], LOREMD_PASS(table)), Tensor()};
   }
 };
 
 struct InfluenceSumGradient : torch::autograd::Function<InfluenceSumGradient> {
   static Tensor forward(AutogradContext *ctx, const Tensor &metric, const Tensor &weights,
-                        SymIntArrayRef mesh_shape, int64_t order, double smearing) {
+                        const Table &table) {
     ctx->save_for_backward({metric, weights});
-    save_call(ctx, mesh_shape, order, smearing);
+    table.save(ctx);
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    return influence_sum_gradient(metric, weights, mesh_shape, order, smearing);
+    return influence_sum_gradient(metric, weights, LOREMD_PASS(table));
   }
   static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
-    const SavedCall call(ctx);
+    const Table table(ctx);
     const auto saved = ctx->get_saved_variables();
     const Tensor &metric = saved[0], &weights = saved[1], &direction = grads[0];
     return {ctx->needs_input_grad(0)
-                ? influence_sum_gradient_directional(metric, direction, weights, call.mesh_shape,
-                                                     call.order, call.smearing)
+                ? influence_sum_gradient_directional(metric, direction, weights, LOREMD_PASS(table))
                 : Tensor(),
-            ctx->needs_input_grad(1) ? influence_sum_directional(metric, direction, call.mesh_shape,
-                                                                 call.order, call.smearing)
-                                     : Tensor(),
-            Tensor(), Tensor(), Tensor()};
+            ctx->needs_input_grad(1)
+                ? influence_sum_directional(metric, direction, LOREMD_PASS(table))
+                : Tensor(),
+            Tensor()};
   }
 };
 
 struct InfluenceSumDirectional : torch::autograd::Function<InfluenceSumDirectional> {
   static Tensor forward(AutogradContext *ctx, const Tensor &metric, const Tensor &direction,
-                        SymIntArrayRef mesh_shape, int64_t order, double smearing) {
+                        const Table &table) {
     ctx->save_for_backward({metric, direction});
-    save_call(ctx, mesh_shape, order, smearing);
+    table.save(ctx);
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    return influence_sum_directional(metric, direction, mesh_shape, order, smearing);
+    return influence_sum_directional(metric, direction, LOREMD_PASS(table));
   }
   static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
-    const SavedCall call(ctx);
+    const Table table(ctx);
     const auto saved = ctx->get_saved_variables();
-    const Tensor &metric = saved[0], &direction = saved[1];
+    const Tensor &metric = saved[0], &direction = saved[1], &weights = grads[0];
     return {ctx->needs_input_grad(0)
-                ? influence_sum_gradient_directional(metric, direction, grads[0], call.mesh_shape,
-                                                     call.order, call.smearing)
+                ? influence_sum_gradient_directional(metric, direction, weights, LOREMD_PASS(table))
                 : Tensor(),
-            ctx->needs_input_grad(1) ? influence_sum_gradient(metric, grads[0], call.mesh_shape,
-                                                              call.order, call.smearing)
+            ctx->needs_input_grad(1) ? influence_sum_gradient(metric, weights, LOREMD_PASS(table))
                                      : Tensor(),
-            Tensor(), Tensor(), Tensor()};
+            Tensor()};
   }
 };
 
 struct InfluenceSumGradientDirectional
     : torch::autograd::Function<InfluenceSumGradientDirectional> {
-  static Tensor forward(AutogradContext *ctx, const Tensor &metric, const Tensor &direction,
-                        const Tensor &weights, SymIntArrayRef mesh_shape, int64_t order,
-                        double smearing) {
+  static Tensor forward(AutogradContext *, const Tensor &metric, const Tensor &direction,
+                        const Tensor &weights, const Table &table) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    return influence_sum_gradient_directional(metric, direction, weights, mesh_shape, order,
-                                              smearing);
+    return influence_sum_gradient_directional(metric, direction, weights, LOREMD_PASS(table));
   }
-  static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
+  static variable_list backward(AutogradContext *, const variable_list &) {
     no_further_derivative("influence_sum_gradient_directional");
   }
 };
 
-// ---- tuning ----
-
-loremd::Matrix3 matrix_of(const char *op, const Tensor &cell) {
-  check_matrix(op, "cell", cell);
-  const Tensor c = cell.contiguous();
-  loremd::Matrix3 rows;
-  for (int a = 0; a < 3; ++a) {
-    for (int b = 0; b < 3; ++b) rows[a][b] = c.const_data_ptr<double>()[3 * a + b];
-  }
-  return rows;
-}
-
-// An empty mesh shape means "choose".
-std::array<int64_t, 3> points_or_zeros(const char *op, at::IntArrayRef mesh_shape) {
-  return mesh_shape.empty() ? std::array<int64_t, 3>{0, 0, 0} : checked_points(op, mesh_shape);
-}
-
-std::tuple<double, std::vector<int64_t>, int64_t, double, double> plan_mesh_cpu(
-    const Tensor &cell, int64_t atoms, int64_t channels, double cutoff, double accuracy,
-    double smearing, at::IntArrayRef mesh_shape, int64_t order) {
-  loremd::MeshPlan plan;
-  run_core("plan_mesh", [&] {
-    plan = loremd::plan_mesh({matrix_of("plan_mesh", cell), atoms, channels, cutoff, accuracy,
-                              smearing, points_or_zeros("plan_mesh", mesh_shape),
-                              static_cast<int>(order)});
-  });
-  return {plan.smearing,
-          {plan.points.begin(), plan.points.end()},
-          plan.order,
-          plan.real_space_error,
-          plan.mesh_error};
-}
-
-std::tuple<double, double> mesh_errors_cpu(const Tensor &cell, int64_t atoms, double cutoff,
-                                           double smearing, at::IntArrayRef mesh_shape,
-                                           int64_t order) {
-  loremd::MeshPlan plan;
-  run_core("mesh_errors", [&] {
-    const auto points = checked_points("mesh_errors", mesh_shape);
-    plan = loremd::plan_mesh({matrix_of("mesh_errors", cell), atoms, 1, cutoff, 0.1, smearing,
-                              points, static_cast<int>(order)});
-  });
-  return {plan.real_space_error, plan.mesh_error};
-}
-
 }  // namespace
 
 TORCH_LIBRARY_IMPL(loremd, CPU, m) {
-  m.impl("convolve", convolve_cpu);
-  m.impl("correlate", correlate_cpu);
   m.impl("influence_sum", influence_sum_cpu);
   m.impl("influence_sum_directional", influence_sum_directional_cpu);
   m.impl("influence_sum_gradient", influence_sum_gradient_cpu);
   m.impl("influence_sum_gradient_directional", influence_sum_gradient_directional_cpu);
-  m.impl("plan_mesh", plan_mesh_cpu);
-  m.impl("mesh_errors", mesh_errors_cpu);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {
-  m.impl("convolve", convolve_meta);
-  m.impl("correlate", correlate_meta);
   m.impl("influence_sum", influence_sum_meta);
   m.impl("influence_sum_directional", influence_sum_directional_meta);
   m.impl("influence_sum_gradient", influence_sum_gradient_meta);
@@ -432,29 +276,27 @@ TORCH_LIBRARY_IMPL(loremd, Meta, m) {
 }
 
 TORCH_LIBRARY_IMPL(loremd, Autograd, m) {
-  m.impl("convolve", [](const Tensor &mesh, const Tensor &influence) {
-    return Convolve::apply(mesh, influence);
+  m.impl("influence_sum", [](const Tensor &metric, LOREMD_TABLE_ARGUMENTS) {
+    return InfluenceSum::apply(metric, Table(mesh_shape, order, range, window, interaction));
   });
-  m.impl("correlate", [](const Tensor &a, const Tensor &b) { return Correlate::apply(a, b); });
-  m.impl("influence_sum",
-         [](const Tensor &metric, SymIntArrayRef mesh_shape, int64_t order, double smearing) {
-           return InfluenceSum::apply(metric, mesh_shape, order, smearing);
-         });
   m.impl("influence_sum_directional",
-         [](const Tensor &metric, const Tensor &direction, SymIntArrayRef mesh_shape, int64_t order,
-            double smearing) {
-           return InfluenceSumDirectional::apply(metric, direction, mesh_shape, order, smearing);
+         [](const Tensor &metric, const Tensor &direction, LOREMD_TABLE_ARGUMENTS) {
+           return InfluenceSumDirectional::apply(
+               metric, direction, Table(mesh_shape, order, range, window, interaction));
          });
-  m.impl("influence_sum_gradient", [](const Tensor &metric, const Tensor &weights,
-                                      SymIntArrayRef mesh_shape, int64_t order, double smearing) {
-    return InfluenceSumGradient::apply(metric, weights, mesh_shape, order, smearing);
+  m.impl("influence_sum_gradient",
+         [](const Tensor &metric, const Tensor &weights, LOREMD_TABLE_ARGUMENTS) {
+           return InfluenceSumGradient::apply(metric, weights,
+                                              Table(mesh_shape, order, range, window, interaction));
+         });
+  m.impl("influence_sum_gradient_directional", [](const Tensor &metric, const Tensor &direction,
+                                                  const Tensor &weights, LOREMD_TABLE_ARGUMENTS) {
+    return InfluenceSumGradientDirectional::apply(
+        metric, direction, weights, Table(mesh_shape, order, range, window, interaction));
   });
-  m.impl("influence_sum_gradient_directional",
-         [](const Tensor &metric, const Tensor &direction, const Tensor &weights,
-            SymIntArrayRef mesh_shape, int64_t order, double smearing) {
-           return InfluenceSumGradientDirectional::apply(metric, direction, weights, mesh_shape,
-                                                         order, smearing);
-         });
 }
+
+#undef LOREMD_TABLE_ARGUMENTS
+#undef LOREMD_PASS
 
 }  // namespace loremd_torch

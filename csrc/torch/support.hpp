@@ -8,6 +8,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "error.hpp"
+#include "math/even_series.hpp"
 #include "ops.hpp"
 
 namespace loremd_torch {
@@ -49,6 +50,27 @@ inline void check_dtype(const char *op, const char *name, const Tensor &t, at::S
 inline void check_floating(const char *op, const char *name, const Tensor &t) {
   TORCH_CHECK_TYPE(t.scalar_type() == at::kFloat || t.scalar_type() == at::kDouble, "loremd::", op,
                    ": expected ", name, " of dtype float32 or float64, got ", t.scalar_type());
+}
+
+inline std::array<int64_t, 3> mesh_points(const char *op, at::IntArrayRef mesh_shape) {
+  TORCH_CHECK_VALUE(mesh_shape.size() == 3, "loremd::", op,
+                    ": expected a mesh shape of three numbers, got ", mesh_shape);
+  return {mesh_shape[0], mesh_shape[1], mesh_shape[2]};
+}
+
+// An optional table of numbers (window, interaction), contiguous; undefined where there is none.
+inline Tensor series_of(const char *op, const char *name, const OptionalTensor &table) {
+  if (!table || !table->defined()) return {};
+  TORCH_CHECK_VALUE(table->dim() == 1 && table->numel() > 0, "loremd::", op, ": expected ", name,
+                    " of one dimension, got ", table->sizes());
+  check_dtype(op, name, *table, at::kDouble);
+  return table->cpu().contiguous();
+}
+
+// Its terms as an even series; none where it is undefined. Does not own them.
+inline loremd::EvenSeries even_series(const Tensor &table) {
+  if (!table.defined()) return {nullptr, 0};
+  return {table.const_data_ptr<double>(), static_cast<int>(table.numel())};
 }
 
 // The highest derivatives end here.

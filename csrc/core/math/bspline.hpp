@@ -35,31 +35,28 @@ LOREMD_HOST_DEVICE void bspline_difference(const T *lower, T *derivative) {
   derivative[0] = lower[0];
 }
 
-// Weights of the P mesh points around a coordinate, and their first and second derivatives by it.
+// Derivative D of M_P by its argument at the same places as bspline_values, D < P.
+template <int P, int D, class T>
+LOREMD_HOST_DEVICE void bspline_derivative(T fraction, T *values) {
+  if constexpr (D == 0) {
+    bspline_values<P>(fraction, values);
+  } else {
+    bspline_derivative<P - 1, D - 1>(fraction, values);
+    bspline_difference<P>(values, values);
+  }
+}
+
+// Weights of the P mesh points around a coordinate, or their derivative D by it.
 //
 // With u the coordinate in units of the mesh spacing, point first + k, k = 0 .. P-1, has the weight
 // M_P(P/2 + u - (first + k)), first = floor(u - P/2) + 1; `fraction` is u - P/2 - floor(u - P/2).
-// Derivatives that are not asked for may be null.
-template <int P, class T>
-LOREMD_HOST_DEVICE void bspline_weights(T fraction, T *weights, T *first, T *second) {
+template <int P, int D, class T>
+LOREMD_HOST_DEVICE void bspline_weights(T fraction, T *weights) {
   // the mesh index rises where the argument of M_P falls
   T ascending[P];
-  bspline_values<P>(fraction, ascending);
+  bspline_derivative<P, D>(fraction, ascending);
   LOREMD_UNROLL
   for (int k = 0; k < P; ++k) weights[k] = ascending[P - 1 - k];
-  if (first) {
-    bspline_values<P - 1>(fraction, ascending);
-    bspline_difference<P>(ascending, ascending);
-    LOREMD_UNROLL
-    for (int k = 0; k < P; ++k) first[k] = ascending[P - 1 - k];
-  }
-  if (second) {
-    bspline_values<P - 2>(fraction, ascending);
-    bspline_difference<P - 1>(ascending, ascending);
-    bspline_difference<P>(ascending, ascending);
-    LOREMD_UNROLL
-    for (int k = 0; k < P; ++k) second[k] = ascending[P - 1 - k];
-  }
 }
 
 }  // namespace loremd

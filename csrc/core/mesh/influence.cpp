@@ -12,9 +12,6 @@
 namespace loremd {
 namespace {
 
-// exp(-x) below which a term is nothing beside the others in double precision
-constexpr double negligible_exponent = 50;
-
 // Per frequency of one axis: its aliases -range .. range, their window power, and the sum of the
 // window power over all aliases.
 struct AxisTable {
@@ -23,13 +20,13 @@ struct AxisTable {
   std::vector<double> power;        // (n, aliases)
   std::vector<double> total_power;  // (n)
 
-  AxisTable(int64_t points, int range, int order)
+  AxisTable(int64_t points, int range, const WindowTransform &window)
       : n(static_cast<int>(points)), range(range), aliases(2 * range + 1) {
     for (int index = 0; index < n; ++index) {
       const int f = index <= n / 2 ? index : index - n;
       frequency.push_back(f);
-      for (int m = -range; m <= range; ++m) power.push_back(window_power(f + m * n, n, order));
-      dispatch_order(order, [&](auto p) { total_power.push_back(window_power_sum<p()>(f, n)); });
+      for (int m = -range; m <= range; ++m) power.push_back(window.power(double(f) / n + m));
+      total_power.push_back(window.power_sum(double(f) / n));
     }
   }
 
@@ -39,18 +36,18 @@ struct AxisTable {
   double alias_power(int index, int alias) const { return power[aliases * index + alias]; }
 };
 
-// Where the Gaussian has not yet become negligible, |k| <= K, an alias along mesh vector h has
+// Where the smooth part has not yet become negligible, |k| <= K, an alias along mesh vector h has
 // |m| <= |h| K / 2 pi + 1/2: one on either side for a fine mesh, more for a coarse or skewed one.
-std::array<int, 3> alias_ranges(const InfluenceCall &call) {
+std::array<int, 3> alias_ranges(const InfluenceCall &call, double largest_k) {
   Matrix3 metric;
   std::copy_n(call.metric, 9, &metric[0][0]);
   const Matrix3 products = inverse(metric);  // of the cell vectors
-  const double largest_k = std::sqrt(2 * negligible_exponent) / call.smearing;
   std::array<int, 3> ranges;
   for (int a = 0; a < 3; ++a) {
     const double spacing = std::sqrt(products[a][a]) / static_cast<double>(call.points[a]);
-    check(spacing < 20 * call.smearing, "mesh spacing ", spacing, " is too coarse for smearing ",
-          call.smearing, "; it should be near the smearing, and must be below 20 times it");
+    const double range = call.smooth.range;
+    check(spacing < 20 * range, "mesh spacing ", spacing, " is too coarse for a smearing of ",
+          range, "; it should be near the smearing, and must be below 20 times it");
     ranges[a] = std::max(1, static_cast<int>(spacing * largest_k / (2 * pi) + 0.5));
   }
   return ranges;
@@ -72,14 +69,14 @@ struct AliasRow {
 };
 
 // Calls body(k index, alias) for the aliases of all points of the half spectrum but k = 0 whose
-// Gaussian is not negligible. Most rows of aliases have none and are left out at once.
+// k^2 is not beyond `limit`. Most rows of aliases have none and are left out at once.
 template <class Body>
-void for_each_alias(const InfluenceCall &call, Body &&body) {
-  const auto ranges = alias_ranges(call);
-  const AxisTable tx(call.points[0], ranges[0], call.order);
-  const AxisTable ty(call.points[1], ranges[1], call.order);
-  const AxisTable tz(call.points[2], ranges[2], call.order);
-  const double limit = 2 * negligible_exponent / (call.smearing * call.smearing);
+void for_each_alias(const InfluenceCall &call, double limit, Body &&body) {
+  const auto ranges = alias_ranges(call, std::sqrt(limit));
+  const WindowTransform window(call.order, call.window);
+  const AxisTable tx(call.points[0], ranges[0], window);
+  const AxisTable ty(call.points[1], ranges[1], window);
+  const AxisTable tz(call.points[2], ranges[2], window);
   double metric[9];
   for (int i = 0; i < 9; ++i) metric[i] = four_pi_squared * call.metric[i];
   const double square = metric[8];
@@ -119,36 +116,107 @@ void for_each_alias(const InfluenceCall &call, Body &&body) {
 }
 
 void check_call(const InfluenceCall &call) {
+  const SmoothPart &smooth = call.smooth;
+  check_order(call.order);
   check_mesh(call.points, call.order);
-  check(call.smearing > 0, "smearing is ", call.smearing, "; it must be positive");
+  check(smooth.range > 0, "smearing is ", smooth.range, "; it must be positive");
+  check(smooth.exponent > 0 && smooth.exponent <= 6, "exponent is ", smooth.exponent,
+        "; allowed: above 0, up to 6");
+  check(smooth.exponent == 1 || (smooth.shape.terms == 0 && smooth.periodic == 3), "exponent is ",
+        smooth.exponent,
+        "; a compact splitting and open directions exist for exponent 1 only, use Gaussian "
+        "splitting and three periodic directions");
+  check(smooth.periodic == 3 || smooth.periodic == 2 || smooth.periodic == 0,
+        "number of periodic directions is ", smooth.periodic, "; allowed: 3, 2, 0");
+  check(smooth.periodic == 3 || smooth.reach > 0, "reach is ", smooth.reach,
+        "; it must be positive where a direction is open");
+  check(smooth.open_axis >= 0 && smooth.open_axis < 3, "open axis is ", smooth.open_axis,
+        "; allowed: 0, 1, 2");
 }
+
+// The product of a splitting and the cut of the interaction, with its derivatives by x = k^2.
+template <class Splitting, class Cut>
+struct Interaction {
+  Splitting splitting;
+  Cut cut;
+
+  double value(double x, double kz) const { return splitting.value(x) * cut.value(x, kz); }
+  double first(double x, double kz) const {
+    return splitting.first(x) * cut.value(x, kz) + splitting.value(x) * cut.first(x, kz);
+  }
+  double second(double x, double kz) const {
+    return splitting.second(x) * cut.value(x, kz) + 2 * splitting.first(x) * cut.first(x, kz) +
+           splitting.value(x) * cut.second(x, kz);
+  }
+};
+
+template <class Splitting, class Body>
+void with_cut(const SmoothPart &smooth, const Splitting &splitting, Body &&body) {
+  if (smooth.periodic == 3) return body(Interaction<Splitting, Periodic>{splitting, {}});
+  if (smooth.periodic == 2) {
+    return body(Interaction<Splitting, CutSlab>{splitting, {smooth.reach}});
+  }
+  body(Interaction<Splitting, CutSphere>{splitting, {smooth.reach}});
+}
+
+// Calls body(interaction) with the one that `smooth` describes.
+template <class Body>
+void with_interaction(const SmoothPart &smooth, Body &&body) {
+  if (smooth.shape.terms > 0) {
+    with_cut(smooth, CompactSplitting(smooth.shape, smooth.range), body);
+  } else if (smooth.exponent == 1) {
+    with_cut(smooth, GaussianSplitting{smooth.range}, body);
+  } else {
+    body(Interaction<PowerSplitting, Periodic>{{smooth.exponent, smooth.range}, {}});
+  }
+}
+
+// k along the open axis; 0 where it does not matter.
+struct OpenComponent {
+  int axis;
+  double scale;
+
+  explicit OpenComponent(const InfluenceCall &call)
+      : axis(call.smooth.open_axis),
+        scale(call.smooth.periodic == 2 ? 2 * pi * std::sqrt(call.metric[4 * axis]) : 0) {}
+  double operator()(const Alias &alias) const { return scale * alias.f[axis]; }
+};
 
 }  // namespace
 
 void influence_sum(const InfluenceCall &call, double *influence) {
   check_call(call);
-  const GaussianSplitting splitting{call.smearing};
+  const OpenComponent kz(call);
   std::fill_n(influence, call.points[0] * call.points[1] * half_spectrum_points(call.points[2]),
               0.0);
-  for_each_alias(call, [&](int64_t k, const Alias &alias) {
-    influence[k] += call.direction ? alias.weight * splitting.first(alias.k_squared) *
-                                         four_pi_squared * metric_product(call.direction, alias.f)
-                                   : alias.weight * splitting.value(alias.k_squared);
+  with_interaction(call.smooth, [&](const auto &interaction) {
+    for_each_alias(call, interaction.splitting.largest(), [&](int64_t k, const Alias &alias) {
+      const double x = alias.k_squared;
+      influence[k] += call.direction ? alias.weight * interaction.first(x, kz(alias)) *
+                                           four_pi_squared * metric_product(call.direction, alias.f)
+                                     : alias.weight * interaction.value(x, kz(alias));
+    });
+    // U is 1 at k = 0 and 0 at its aliases, but for what a window of another shape leaves there
+    double limit = 0;
+    if (!call.direction && interaction.cut.at_zero(&limit)) influence[0] += limit;
   });
 }
 
 void influence_sum_gradient(const InfluenceCall &call, const double *weights, double *gradient) {
   check_call(call);
-  const GaussianSplitting splitting{call.smearing};
+  const OpenComponent kz(call);
   std::fill_n(gradient, 9, 0.0);
-  for_each_alias(call, [&](int64_t k, const Alias &alias) {
-    const double slope = call.direction ? splitting.second(alias.k_squared) * four_pi_squared *
-                                              metric_product(call.direction, alias.f)
-                                        : splitting.first(alias.k_squared);
-    const double factor = weights[k] * alias.weight * slope * four_pi_squared;
-    for (int a = 0; a < 3; ++a) {
-      for (int b = 0; b < 3; ++b) gradient[3 * a + b] += factor * alias.f[a] * alias.f[b];
-    }
+  with_interaction(call.smooth, [&](const auto &interaction) {
+    for_each_alias(call, interaction.splitting.largest(), [&](int64_t k, const Alias &alias) {
+      const double x = alias.k_squared;
+      const double slope = call.direction ? interaction.second(x, kz(alias)) * four_pi_squared *
+                                                metric_product(call.direction, alias.f)
+                                          : interaction.first(x, kz(alias));
+      const double factor = weights[k] * alias.weight * slope * four_pi_squared;
+      for (int a = 0; a < 3; ++a) {
+        for (int b = 0; b < 3; ++b) gradient[3 * a + b] += factor * alias.f[a] * alias.f[b];
+      }
+    });
   });
 }
 
