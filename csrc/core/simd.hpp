@@ -9,11 +9,18 @@
 #pragma once
 
 #include <cstring>
+#include <type_traits>
 
 #if defined(__x86_64__) && defined(__GNUC__) && __GNUC__ >= 12 && !defined(__clang__)
 #define LOREMD_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define LOREMD_WIDE __attribute__((target("arch=x86-64-v4")))
+#define LOREMD_NARROW __attribute__((target_clones("arch=x86-64-v3", "default")))
+#define LOREMD_HAS_WIDE __builtin_cpu_supports("x86-64-v4")
 #else
 #define LOREMD_CLONES
+#define LOREMD_WIDE
+#define LOREMD_NARROW
+#define LOREMD_HAS_WIDE false
 #endif
 #define LOREMD_INLINE_LAMBDA __attribute__((always_inline))
 #define LOREMD_INLINE inline LOREMD_INLINE_LAMBDA
@@ -39,20 +46,39 @@ LOREMD_INLINE void store(T *to, const V &value) {
   std::memcpy(to, &value, sizeof(V));
 }
 
-// Calls body(offset, zero of the vector type) along `length` values: whole cache lines first, then
-// what is left in halves, then single values. Nothing beyond the end is touched.
-template <class T, class Length, class Body>
+// Calls body(longest vector in bytes) as a constant, 64 with AVX-512 and 32 without: compilers keep
+// vectors longer than the machine's in memory. As with LOREMD_CLONES, what the body, itself
+// LOREMD_INLINE_LAMBDA, calls must be inlined.
+template <class Body>
+LOREMD_WIDE void with_wide_vectors(Body &&body) {
+  body(std::integral_constant<int, 64>{});
+}
+template <class Body>
+LOREMD_NARROW void with_narrow_vectors(Body &&body) {
+  body(std::integral_constant<int, 32>{});
+}
+template <class Body>
+void with_vectors(Body &&body) {
+  if (LOREMD_HAS_WIDE) {
+    with_wide_vectors(body);
+  } else {
+    with_narrow_vectors(body);
+  }
+}
+
+// Calls body(offset, zero of the vector type) along `length` values: the longest vectors first,
+// then what is left in shorter ones, then single values. Nothing beyond the end is touched.
+template <class T, int Longest = 64, class Length, class Body>
 LOREMD_INLINE void for_each_vector(Length length, Body &&body) {
   using Line = Vector<T, 64>;
   using Half = Vector<T, 32>;
   using Quarter = Vector<T, 16>;
   int i = 0, rest = length;
-  for (; rest >= Line::lanes; i += Line::lanes, rest -= Line::lanes) {
+  for (; Longest == 64 && rest >= Line::lanes; i += Line::lanes, rest -= Line::lanes) {
     body(i, typename Line::type{});
   }
-  if (rest >= Half::lanes) {
+  for (; rest >= Half::lanes; i += Half::lanes, rest -= Half::lanes) {
     body(i, typename Half::type{});
-    i += Half::lanes, rest -= Half::lanes;
   }
   if (rest >= Quarter::lanes) {
     body(i, typename Quarter::type{});
@@ -62,10 +88,10 @@ LOREMD_INLINE void for_each_vector(Length length, Body &&body) {
 }
 
 // target += scale * values
-template <class T, class Length>
+template <int Longest = 64, class T, class Length>
 LOREMD_INLINE void add_scaled(Length length, T scale, const T *__restrict values,
                               T *__restrict target) {
-  for_each_vector<T>(length, [&](int i, auto zero) LOREMD_INLINE_LAMBDA {
+  for_each_vector<T, Longest>(length, [&](int i, auto zero) LOREMD_INLINE_LAMBDA {
     using V = decltype(zero);
     store(target + i, load<V>(target + i) + scale * load<V>(values + i));
   });

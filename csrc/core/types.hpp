@@ -14,18 +14,26 @@ using Matrix3 = std::array<std::array<double, 3>, 3>;  // rows
 
 // A periodic mesh over a cell, several real channels per point.
 //
-//   address of point (x, y, z), channel c:   ((x * ny + y) * nz + z) * channels + c
+//   address of point (x, y, z), channel c:   ((x * ny + y) * (nz + halo) + z) * stride + c
 //
 // Channels are fastest, so that one set of window weights serves them all in full vector lanes, and
-// the z neighbours of a point follow directly: a window row of `order` points is one contiguous run
-// (two where it wraps around).
+// the z neighbours of a point follow directly: a window row of `order` points is one contiguous
+// run. With a halo, the `halo` points behind the last one of a row stand for the first ones again,
+// so that no run wraps around; see mesh/layout.hpp, which also chooses halo and stride. Without
+// either the mesh is compact: points and channels only.
 struct MeshShape {
   std::array<int64_t, 3> points;
   int64_t channels;
+  int64_t halo = 0;
+  int64_t stride = channels;
 
-  LOREMD_HOST_DEVICE int64_t size() const { return points[0] * points[1] * points[2] * channels; }
-  LOREMD_HOST_DEVICE int64_t row(int64_t x, int64_t y) const {
-    return (x * points[1] + y) * points[2] * channels;
+  LOREMD_HOST_DEVICE int64_t row_size() const { return (points[2] + halo) * stride; }
+  LOREMD_HOST_DEVICE int64_t plane_size() const { return points[1] * row_size(); }
+  LOREMD_HOST_DEVICE int64_t size() const { return points[0] * plane_size(); }
+
+  // A part of the planes x = begin .. end; they start `begin * plane_size()` values into the mesh.
+  MeshShape planes(int64_t begin, int64_t end) const {
+    return {{end - begin, points[1], points[2]}, channels, halo, stride};
   }
 };
 

@@ -9,7 +9,7 @@ CELLS = {
     "strongly triclinic": [[4.0, 0, 0], [3.5, 3.0, 0], [-3.0, 2.0, 3.5]],
     "left-handed": [[0, 5.0, 0.2], [4.0, 0, 0.5], [0.1, 0.3, 6.0]],
 }
-MESH = [9, 10, 8]
+MESH = [11, 12, 10]
 
 
 def cell_of(name, dtype=torch.float64):

@@ -6,82 +6,91 @@
 namespace loremd {
 namespace {
 
-// Adds scale * row to the P points of one mesh row.
-template <int P, class W, class Channels, class T>
-LOREMD_INLINE void add_row(const W &window, const MeshShape &shape, Channels channels, T scale,
-                           const T *row, T *mesh_row) {
-  T *first = mesh_row + window.z.first * channels;
-  if (!window.wraps(shape)) {
-    add_scaled(row_length<P>(channels), scale, row, first);
+// row(k, c) = weights(k) * charges(c), in the layout of the mesh
+template <int Longest, int P, class Channels, class T>
+LOREMD_INLINE void outer_product(Channels channels, const T *weights, const T *charges, T *row) {
+  if constexpr (is_single<Channels>) {
+    for (int k = 0; k < window_lanes(P); ++k) row[k] = weights[k] * charges[0];
+  } else if constexpr (is_padded<T, Channels>) {
+    constexpr auto stride = decltype(stride_of<T>(channels)){};
+    alignas(64) T padded[stride] = {};
+    std::memcpy(padded, charges, channels * sizeof(T));
+    for_each_vector<T, Longest>(stride, [&](int c, auto zero) LOREMD_INLINE_LAMBDA {
+      const auto charge = load<decltype(zero)>(padded + c);
+      for (int k = 0; k < P; ++k) store(row + k * stride + c, weights[k] * charge);
+    });
   } else {
-    const int before = window.before_wrap(shape) * channels;
-    add_scaled(before, scale, row, first);
-    add_scaled(P * channels - before, scale, row + before, mesh_row);
+    const int stride = stride_of<T>(channels);
+    for (int k = 0; k < P; ++k) {
+      for (int c = 0; c < channels; ++c) row[k * stride + c] = weights[k] * charges[c];
+      for (int c = channels; c < stride; ++c) row[k * stride + c] = 0;
+    }
   }
 }
 
-template <int P, class T, class Channels>
-LOREMD_CLONES void spread_atoms(const MeshCall &call, Channels channels, const T *charges, T *mesh,
-                                T *workspace) {
-  const MeshShape shape = call.shape;
+template <int Longest, int P, class T, class Channels>
+LOREMD_INLINE void spread_atoms(const MeshCall<T> &call, Channels channels, const T *charges,
+                                T *mesh, T *workspace) {
+  const auto length = row_length<P, T>(channels);
   RowBuffer<P, T, Channels> row(workspace, channels);
-  for (int64_t visited = 0; visited < call.atoms; ++visited) {
-    const int64_t i = call.visit[visited];
-    const Window<P, T, 0> window(call.fractions + 3 * i, shape);
-    outer_product<P>(channels, window.z.weights, charges + i * channels, row.values);
-    for (int kx = 0; kx < P; ++kx) {
-      for (int ky = 0; ky < P; ++ky) {
-        add_row<P>(window, shape, channels, window.x.weights[kx] * window.y.weights[ky], row.values,
-                   mesh + window.row(shape, kx, ky));
-      }
-    }
-  }
+  for_each_window<Longest, P, 0>(
+      call, charges, channels, [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
+        const auto &[wx, wy, wz] = window.weights;
+        outer_product<Longest, P>(channels, wz, charges + i * channels, row.values);
+        for (int kx = 0; kx < P; ++kx) {
+          for (int ky = 0; ky < P; ++ky) {
+            add_scaled<Longest>(length, wx[kx] * wy[ky], row.values,
+                                mesh + window.x[kx] + window.y[ky] + window.z);
+          }
+        }
+      });
 }
 
 // Weights replaced by their derivative along the direction of each atom.
-template <int P, class T>
-LOREMD_CLONES void spread_along_directions(const MeshCall &call, int channels, const T *charges,
-                                           T *mesh, T *workspace) {
-  const MeshShape shape = call.shape;
-  RowBuffer<P, T, int> row(workspace, channels), slope_row(workspace, channels);
-  for (int64_t visited = 0; visited < call.atoms; ++visited) {
-    const int64_t i = call.visit[visited];
-    const Window<P, T, 1> window(call.fractions + 3 * i, shape);
-    const double *direction = call.directions + 3 * i;
-    const T dx = static_cast<T>(direction[0]), dy = static_cast<T>(direction[1]);
-    const T dz = static_cast<T>(direction[2]);
-    const T *q = charges + i * channels;
-    outer_product<P>(channels, window.z.weights, q, row.values);
-    outer_product<P>(channels, window.z.slopes, q, slope_row.values);
-    for (int kx = 0; kx < P; ++kx) {
-      for (int ky = 0; ky < P; ++ky) {
-        T *mesh_row = mesh + window.row(shape, kx, ky);
-        const T in_plane = dx * window.x.slopes[kx] * window.y.weights[ky] +
-                           dy * window.x.weights[kx] * window.y.slopes[ky];
-        const T along_z = dz * window.x.weights[kx] * window.y.weights[ky];
-        add_row<P>(window, shape, channels, in_plane, row.values, mesh_row);
-        add_row<P>(window, shape, channels, along_z, slope_row.values, mesh_row);
-      }
-    }
-  }
+template <int Longest, int P, class T>
+LOREMD_INLINE void spread_along_directions(const MeshCall<T> &call, const T *charges, T *mesh) {
+  const int channels = static_cast<int>(call.shape.channels);
+  for_each_window<Longest, P, 1>(
+      call, charges, channels, [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
+        const auto &[wx, wy, wz] = window.weights;
+        const auto &[sx, sy, sz] = window.slopes;
+        const double *direction = call.directions + 3 * i;
+        const T dx = static_cast<T>(direction[0]), dy = static_cast<T>(direction[1]);
+        const T dz = static_cast<T>(direction[2]);
+        for (int kx = 0; kx < P; ++kx) {
+          for (int ky = 0; ky < P; ++ky) {
+            T *row = mesh + window.x[kx] + window.y[ky] + window.z;
+            const T in_plane = dx * sx[kx] * wy[ky] + dy * wx[kx] * sy[ky];
+            const T along_z = dz * wx[kx] * wy[ky];
+            for (int k = 0; k < P; ++k) {
+              add_scaled<Longest>(channels, in_plane * wz[k] + along_z * sz[k],
+                                  charges + i * channels, row + k * call.shape.stride);
+            }
+          }
+        }
+      });
 }
 
 }  // namespace
 
 template <class T>
-void spread(const MeshCall &call, const T *charges, T *mesh) {
+void spread(const MeshCall<T> &call, const T *charges, T *mesh) {
   dispatch_window(call, [&](auto order, auto channels) {
     constexpr int P = decltype(order)::value;
-    std::vector<T> workspace(2 * P * channels);
     if (call.directions) {
-      spread_along_directions<P>(call, static_cast<int>(channels), charges, mesh, workspace.data());
+      with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
+        spread_along_directions<longest(), P>(call, charges, mesh);
+      });
     } else {
-      spread_atoms<P>(call, channels, charges, mesh, workspace.data());
+      std::vector<T> workspace(workspace_size<P, T>(channels, 1));
+      with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
+        spread_atoms<longest(), P>(call, channels, charges, mesh, workspace.data());
+      });
     }
   });
 }
 
-template void spread(const MeshCall &, const float *, float *);
-template void spread(const MeshCall &, const double *, double *);
+template void spread(const MeshCall<float> &, const float *, float *);
+template void spread(const MeshCall<double> &, const double *, double *);
 
 }  // namespace loremd

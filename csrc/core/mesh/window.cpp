@@ -1,52 +1,127 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "mesh/window.hpp"
 
-#include <numeric>
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "math/bspline.hpp"
+#include "math/chebyshev.hpp"
+#include "math/even_series.hpp"
 
 namespace loremd {
 namespace {
 
-constexpr int64_t block_points = 8;
+// By degree and mesh point, in double precision.
+struct Polynomials {
+  int degree = 0;
+  double coefficients[WindowTable<double>::largest_degree + 1][largest_order] = {};
+};
 
-// A mesh of this size stays in the second-level cache whatever the order of the atoms.
-constexpr int64_t cached_values = 1 << 18;
+// Taylor series about the middle of the interval.
+template <int P, int... D>
+Polynomials bspline_polynomials(std::integer_sequence<int, D...>) {
+  Polynomials result;
+  result.degree = P - 1;
+  (bspline_weights<P, D>(0.5, result.coefficients[D]), ...);
+  double factorial = 1;
+  for (int d = 1; d < P; ++d) {
+    factorial *= d;
+    for (int k = 0; k < P; ++k) result.coefficients[d][k] /= factorial;
+  }
+  return result;
+}
+
+// One Chebyshev series per interval, in s = 2 (fraction - 1/2); those of the other half of the
+// window are their mirror images.
+std::vector<std::vector<double>> chebyshev_series(const WindowSpec &spec, int terms) {
+  const EvenSeries shape{spec.series, spec.terms};
+  const int order = spec.order;
+  std::vector<std::vector<double>> series;
+  for (int k = 0; k < (order + 1) / 2; ++k) {
+    const auto weight = [&](double x) { return shape.value(2 * x / order) / order; };
+    const double middle = 0.5 * (order - 1) - k;
+    series.push_back(
+        ChebyshevSeries::fit(weight, middle - 0.5, middle + 0.5, terms).coefficients());
+  }
+  return series;
+}
+
+// Lowest degree beyond which all the coefficients of a series add up to less than the tolerance
+// times the largest weight; the highest there is where none does.
+int sufficient_degree(const std::vector<std::vector<double>> &series, double tolerance) {
+  double largest = 0;
+  for (const auto &one : series) largest = std::max(largest, std::abs(one[0]));
+  const int terms = static_cast<int>(series[0].size());
+  int sufficient = 0;
+  for (const auto &one : series) {
+    int degree = terms - 1;
+    for (double rest = 0; degree > 0; --degree) {
+      rest += std::abs(one[degree]);
+      if (!(rest <= tolerance * largest)) break;
+    }
+    sufficient = std::max(sufficient, degree);
+  }
+  return sufficient;
+}
+
+// T_n(2 t) = 4 t T_n-1(2 t) - T_n-2(2 t), written out in powers of t = fraction - 1/2.
+Polynomials monomials(const std::vector<std::vector<double>> &series, int order, int degree) {
+  Polynomials result;
+  result.degree = degree;
+  std::vector<double> before(degree + 1), current(degree + 1);
+  for (int n = 0; n <= degree; ++n) {
+    std::vector<double> next(degree + 1);
+    for (int d = 0; d <= n; ++d) {
+      next[d] = n == 0 ? 1 : (d == 0 ? 0 : (n == 1 ? 2 : 4) * current[d - 1]) - before[d];
+      for (size_t k = 0; k < series.size(); ++k) {
+        const double term = series[k][n] * next[d];
+        result.coefficients[d][k] += term;
+        const int mirrored = order - 1 - static_cast<int>(k);
+        if (mirrored != static_cast<int>(k)) {
+          result.coefficients[d][mirrored] += d % 2 == 0 ? term : -term;
+        }
+      }
+    }
+    before = std::exchange(current, std::move(next));
+  }
+  return result;
+}
+
+Polynomials series_polynomials(const WindowSpec &spec, double tolerance) {
+  for (int terms = 12; terms <= WindowTable<double>::largest_degree + 1; terms += 6) {
+    const auto series = chebyshev_series(spec, terms);
+    const int degree = sufficient_degree(series, tolerance);
+    // a spare coefficient: what was left out shows up in the last ones
+    if (degree < terms - 2) return monomials(series, spec.order, degree);
+  }
+  check(false, "the window varies too fast for order ", spec.order,
+        "; it needs a higher order or a lower bandlimit");
+  return {};
+}
+
+template <class T>
+constexpr double window_tolerance = std::is_same_v<T, float> ? 3e-8 : 1e-13;
 
 }  // namespace
 
-VisitingOrder visiting_order(const double *fractions, int64_t n, const MeshShape &shape) {
-  VisitingOrder order{std::vector<int32_t>(n), {0, n}};
-  std::iota(order.atoms.begin(), order.atoms.end(), 0);
-  for (int64_t i = 0; i < 3 * n; ++i) {
-    check(std::isfinite(fractions[i]), "a position is not finite: atom ", i / 3,
-          " has the fractional coordinate ", fractions[i],
-          "; check the structure or the time step");
-  }
-  if (shape.size() <= cached_values) return order;
-
-  // counting sort; the last block of an axis takes what is left, up to 15 points
-  std::array<int64_t, 3> blocks;
-  for (int a = 0; a < 3; ++a) blocks[a] = std::max<int64_t>(1, shape.points[a] / block_points);
-  std::vector<int32_t> block_of(n);
-  std::vector<int64_t> starts(blocks[0] * blocks[1] * blocks[2] + 1);
-  for (int64_t i = 0; i < n; ++i) {
-    int64_t block = 0;
-    for (int a = 0; a < 3; ++a) {
-      const double fraction = fractions[3 * i + a];
-      const auto point = static_cast<int64_t>((fraction - std::floor(fraction)) * shape.points[a]);
-      block = block * blocks[a] + std::min(point / block_points, blocks[a] - 1);
+template <class T>
+WindowTable<T>::WindowTable(const WindowSpec &spec) : order(spec.order), coefficients{} {
+  dispatch_order(order, [&](auto p) {
+    constexpr int P = decltype(p)::value;
+    const Polynomials polynomials =
+        spec.terms > 0 ? series_polynomials(spec, window_tolerance<T>)
+                       : bspline_polynomials<P>(std::make_integer_sequence<int, P>{});
+    degree = polynomials.degree;
+    for (int d = 0; d <= degree; ++d) {
+      for (int k = 0; k < P; ++k) {
+        coefficients[d][k] = static_cast<T>(polynomials.coefficients[d][k]);
+      }
     }
-    block_of[i] = static_cast<int32_t>(block);
-    ++starts[block + 1];
-  }
-  std::partial_sum(starts.begin(), starts.end(), starts.begin());
-  const int64_t slabs = std::max<int64_t>(1, blocks[0] / 2 * 2);
-  order.slab_starts.resize(slabs + 1);
-  for (int64_t s = 0; s <= slabs; ++s) {
-    const int64_t layer = s * blocks[0] / slabs;
-    order.slab_starts[s] = starts[layer * blocks[1] * blocks[2]];
-  }
-  for (int64_t i = 0; i < n; ++i) order.atoms[starts[block_of[i]]++] = static_cast<int32_t>(i);
-  return order;
+  });
 }
+
+template struct WindowTable<float>;
+template struct WindowTable<double>;
 
 }  // namespace loremd

@@ -5,144 +5,224 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
+#include <type_traits>
 
 #include "dispatch.hpp"
-#include "math/bspline.hpp"
+#include "mesh/layout.hpp"
 #include "simd.hpp"
 #include "types.hpp"
 
 namespace loremd {
 
-// Atoms and mesh of one call. The order must not exceed the number of points along any axis, so
-// that no window meets itself.
+// A window over `order` mesh points per axis: the B-spline of that order where terms = 0, else
+// phi(x) = f(2 x / order) / order for |x| <= order / 2, x in mesh spacings, with the even Legendre
+// series f (math/even_series.hpp). Both have the integral one.
+struct WindowSpec {
+  int order;
+  const double *series = nullptr;
+  int terms = 0;
+};
+
+// Any window as polynomials, one per mesh point around a coordinate:
+//   weight of point first + k = sum_d coefficients[d][k] (fraction - 1/2)^d,  k = 0 .. order-1,
+// with first and fraction as in math/bspline.hpp; the other lanes are zero. Exact for B-splines;
+// for a series the degree is the lowest with an error below 1e-13 (double) or 3e-8 (float) of the
+// largest weight. Derivatives are those of the polynomials.
+template <class T>
+struct WindowTable {
+  static constexpr int largest_degree = 23;
+
+  int order, degree;
+  alignas(64) T coefficients[largest_degree + 1][window_lanes(largest_order)];
+
+  // Takes microseconds. Throws Error on an order out of range and on a series that varies too fast
+  // for the order.
+  explicit WindowTable(const WindowSpec &spec);
+};
+
+// Atoms and mesh of one call.
+template <class T>
 struct MeshCall {
-  const double *fractions;  // (n, 3) positions in units of the cell vectors, any value
+  const double *fractions;  // (n, 3) positions in units of the cell vectors, any finite value
   const double
       *directions;       // (n, 3) or null: with it, weights w become (direction . d/dfraction) w
   const int32_t *visit;  // (atoms) a part of the atoms of `visiting_order`
   int64_t atoms;         // length of `visit`
-  MeshShape shape;
-  int order;
+  MeshShape shape;       // by mesh_layout, for the order of the window
+  const WindowTable<T> *window;
 };
 
-// The atoms 0 .. n-1 so that neighbours in the list are neighbours on the mesh, which then stays in
-// the cache: sorted into blocks of 8 x 8 x 8 points, or as they come where all of it fits anyway.
-struct VisitingOrder {
-  std::vector<int32_t> atoms;
-
-  // Slab s holds atoms[slab_starts[s]] to atoms[slab_starts[s + 1]], all in one range of x that is
-  // at least 8 points wide. Their number is even, or one: windows of the slabs 0, 2, 4, ... do not
-  // touch each other, nor do those of 1, 3, 5, ..., so threads may spread them at once. It depends
-  // on the mesh only, which makes the sums the same for any number of threads.
-  std::vector<int64_t> slab_starts;
-
-  int64_t slabs() const { return static_cast<int64_t>(slab_starts.size()) - 1; }
-};
-
-// Throws Error on a position that is not finite.
-VisitingOrder visiting_order(const double *fractions, int64_t n, const MeshShape &shape);
-
-// Window of one atom along one axis: `P` points from `first` on (already wrapped into [0, n)) with
-// their weights and, as far as `Derivatives` says, first and second derivatives by the coordinate
-// in fractions of the cell.
+// The three axes of one atom: offsets of its rows of mesh points, and weights with as many
+// derivatives by the fractional coordinates as `Derivatives` says. Lanes from P on are zero.
 template <int P, class T, int Derivatives>
-struct AxisWindow {
-  int64_t first;
-  T weights[P];
-  T slopes[P];
-  T curvatures[P];
+struct AtomWindow {
+  static constexpr int lanes = window_lanes(P);
 
-  LOREMD_INLINE AxisWindow(double fraction, int64_t n) {
-    // the difference is formed in double, only what is left of a mesh spacing is rounded to T
-    const double start = (fraction - std::floor(fraction)) * static_cast<double>(n) - 0.5 * P;
-    const double floored = std::floor(start);
-    first = static_cast<int64_t>(floored) + 1;
-    if (first < 0) first += n;
-    if (first >= n) first -= n;
-    bspline_weights<P>(static_cast<T>(start - floored), weights, Derivatives > 0 ? slopes : nullptr,
-                       Derivatives > 1 ? curvatures : nullptr);
-    for (int k = 0; k < P && Derivatives > 0; ++k) slopes[k] *= static_cast<T>(n);
-    for (int k = 0; k < P && Derivatives > 1; ++k) {
-      curvatures[k] *= static_cast<T>(n) * static_cast<T>(n);
+  alignas(64) T weights[3][lanes];
+  alignas(64) T slopes[Derivatives > 0 ? 3 : 1][lanes];
+  alignas(64) T curvatures[Derivatives > 1 ? 3 : 1][lanes];
+  int64_t x[P], y[P], z;  // row (kx, ky) of the window starts at x[kx] + y[ky] + z
+
+  template <int Longest>
+  LOREMD_INLINE void set(const MeshCall<T> &call, int64_t atom) {
+    const MeshShape &shape = call.shape;
+    int64_t first[3];
+    T offset[3];
+    for (int a = 0; a < 3; ++a) {
+      // the difference is formed in double, only what is left of a mesh spacing is rounded to T
+      const double fraction = call.fractions[3 * atom + a];
+      const double start =
+          (fraction - std::floor(fraction)) * static_cast<double>(shape.points[a]) - 0.5 * P;
+      const double floored = std::floor(start);
+      first[a] = wrapped(static_cast<int64_t>(floored) + 1 + shape.points[a], shape.points[a]);
+      offset[a] = static_cast<T>(start - floored - 0.5);
     }
-  }
-};
-
-// The three axes of one atom, and its rows of mesh points along z: a row is one contiguous run of P
-// points, or two where it wraps around the cell.
-template <int P, class T, int Derivatives>
-struct Window {
-  AxisWindow<P, T, Derivatives> x, y, z;
-
-  LOREMD_INLINE Window(const double *fraction, const MeshShape &shape)
-      : x(fraction[0], shape.points[0]),
-        y(fraction[1], shape.points[1]),
-        z(fraction[2], shape.points[2]) {}
-
-  // First value of row (kx, ky), as if z did not wrap.
-  LOREMD_INLINE int64_t row(const MeshShape &shape, int kx, int ky) const {
-    return shape.row(wrapped(x.first + kx, shape.points[0]),
-                     wrapped(y.first + ky, shape.points[1]));
-  }
-  LOREMD_INLINE bool wraps(const MeshShape &shape) const { return z.first + P > shape.points[2]; }
-  // Number of points of the run from z.first to the end of a row that wraps; the others start at 0.
-  LOREMD_INLINE int before_wrap(const MeshShape &shape) const {
-    return static_cast<int>(shape.points[2] - z.first);
+    rows_from(first[0], shape.points[0], shape.plane_size(), x);
+    rows_from(first[1], shape.points[1], shape.row_size(), y);
+    z = first[2] * shape.stride;
+    evaluate<Longest>(*call.window, shape, offset);
   }
 
  private:
   static LOREMD_INLINE int64_t wrapped(int64_t index, int64_t n) {
     return index < n ? index : index - n;
   }
+
+  // Offsets of P planes or rows, round the cell.
+  static LOREMD_INLINE void rows_from(int64_t first, int64_t n, int64_t step, int64_t *offsets) {
+    offsets[0] = first * step;
+    LOREMD_UNROLL
+    for (int k = 1; k < P; ++k) {
+      const int64_t next = offsets[k - 1] + step;
+      offsets[k] = next == n * step ? 0 : next;
+    }
+  }
+
+  // Horner's rule for the three axes at once, and its derivatives.
+  template <int Longest>
+  LOREMD_INLINE void evaluate(const WindowTable<T> &table, const MeshShape &shape,
+                              const T *offset) {
+    for_each_vector<T, Longest>(
+        std::integral_constant<int, lanes>{}, [&](int k, auto zero) LOREMD_INLINE_LAMBDA {
+          using V = decltype(zero);
+          V value[3], slope[3] = {zero, zero, zero}, half_curvature[3] = {zero, zero, zero};
+          for (int a = 0; a < 3; ++a) value[a] = load<V>(table.coefficients[table.degree] + k);
+          for (int d = table.degree - 1; d >= 0; --d) {
+            const V coefficients = load<V>(table.coefficients[d] + k);
+            LOREMD_UNROLL
+            for (int a = 0; a < 3; ++a) {
+              if (Derivatives > 1) half_curvature[a] = half_curvature[a] * offset[a] + slope[a];
+              if (Derivatives > 0) slope[a] = slope[a] * offset[a] + value[a];
+              value[a] = value[a] * offset[a] + coefficients;
+            }
+          }
+          for (int a = 0; a < 3; ++a) {
+            const T n = static_cast<T>(shape.points[a]);
+            store(weights[a] + k, value[a]);
+            if (Derivatives > 0) store(slopes[a] + k, slope[a] * n);
+            if (Derivatives > 1) store(curvatures[a] + k, half_curvature[a] * (2 * n * n));
+          }
+        });
+  }
 };
 
-// Number of values of P points: a constant where the number of channels is one.
-template <int P, class Channels>
-LOREMD_INLINE auto row_length(Channels channels) {
-  if constexpr (std::is_same_v<Channels, int>) {
-    return P * channels;
-  } else {
-    return std::integral_constant<int, P * Channels::value>{};
+// Calls body(atom, window) for the atoms of a call, with vectors of up to `Longest` bytes.
+// `values`, if not null, has `count` values per atom that the body will need: sorted atoms are
+// anywhere in memory and must be fetched early. The windows of some atoms are made together, so
+// that the long chain from position to address of one overlaps with that of others.
+template <int Longest, int P, int Derivatives, class T, class Body>
+LOREMD_INLINE void for_each_window(const MeshCall<T> &call, const T *values, int64_t count,
+                                   Body &&body) {
+  constexpr int64_t together = 8;
+  AtomWindow<P, T, Derivatives> windows[together];
+  for (int64_t begin = 0; begin < call.atoms; begin += together) {
+    const int64_t end = std::min(begin + together, call.atoms);
+    for (int64_t v = end; v < std::min(end + together, call.atoms); ++v) {
+      const double *fraction = call.fractions + 3 * call.visit[v];
+      const T *value = values + call.visit[v] * count;
+      __builtin_prefetch(fraction);
+      __builtin_prefetch(fraction + 2);
+      __builtin_prefetch(value);
+      __builtin_prefetch(value + count - 1);
+    }
+    for (int64_t v = begin; v < end; ++v) {
+      windows[v - begin].template set<Longest>(call, call.visit[v]);
+    }
+    for (int64_t v = begin; v < end; ++v) body(call.visit[v], windows[v - begin]);
   }
 }
 
-// Room for the values of P points: on the stack, and so in registers, where the number of channels
-// is a constant; else a part of the workspace.
+// The number of channels is an int or a std::integral_constant: one piece of code serves any, and
+// is unrolled for the usual ones.
+template <class Channels>
+constexpr bool is_single = std::is_same_v<Channels, std::integral_constant<int, 1>>;
+
+// The stride of the layout.
+template <class T, class Channels>
+LOREMD_INLINE auto stride_of(Channels channels) {
+  if constexpr (std::is_same_v<Channels, int>) {
+    return channel_stride(channels, sizeof(T));
+  } else {
+    return std::integral_constant<int, channel_stride(Channels::value, sizeof(T))>{};
+  }
+}
+
+template <class T, class Channels>
+constexpr bool is_padded = channel_stride(Channels::value, sizeof(T)) != Channels::value;
+template <class T>
+constexpr bool is_padded<T, int> = false;
+
+// Values of one window row in memory; of a single channel with the lanes of weight zero.
+template <int P, class T, class Channels>
+LOREMD_INLINE auto row_length(Channels channels) {
+  if constexpr (std::is_same_v<Channels, int>) {
+    return P * channel_stride(channels, sizeof(T));
+  } else {
+    constexpr int points = is_single<Channels> ? window_lanes(P) : P;
+    return std::integral_constant<int, points * channel_stride(Channels::value, sizeof(T))>{};
+  }
+}
+
+// Room for the values of a row: on the stack, and so in registers, where the number of channels is
+// a constant; else a part of the workspace.
 template <int P, class T, class Channels>
 struct RowBuffer {
-  alignas(64) T values[P * Channels::value];
+  alignas(64) T values[decltype(row_length<P, T>(Channels{}))::value];
   explicit LOREMD_INLINE RowBuffer(T *&, Channels) {}
 };
 template <int P, class T>
 struct RowBuffer<P, T, int> {
   T *values;
   explicit LOREMD_INLINE RowBuffer(T *&workspace, int channels) : values(workspace) {
-    workspace += P * channels;
+    workspace += P * channel_stride(channels, sizeof(T));
   }
 };
 
-// row(k, c) = weights(k) * charges(c)
+// Values of a workspace for `rows` such buffers.
 template <int P, class T, class Channels>
-LOREMD_INLINE void outer_product(Channels channels, const T *weights, const T *charges, T *row) {
-  for (int k = 0; k < P; ++k) {
-    for (int c = 0; c < channels; ++c) row[k * channels + c] = weights[k] * charges[c];
-  }
+int workspace_size(Channels channels, int rows) {
+  return std::is_same_v<Channels, int> ? rows * P * channel_stride(channels, sizeof(T)) : 0;
 }
 
 // Calls body(order, channels) with both as constants where there is a kernel for them: channels 1
 // and 10, LOREM's and one for fixed charges; others go through the loops of any length.
-template <class Body>
-void dispatch_window(const MeshCall &call, Body &&body) {
-  dispatch_order(call.order, [&](auto order) {
-    check_mesh(call.shape.points, call.order);
-    switch (call.shape.channels) {
+template <class T, class Body>
+void dispatch_window(const MeshCall<T> &call, Body &&body) {
+  const MeshShape &shape = call.shape;
+  const int channels = static_cast<int>(shape.channels);
+  check_mesh(shape.points, call.window->order);
+  check(shape.halo >= window_lanes(call.window->order) - 1 &&
+            shape.stride == channel_stride(channels, sizeof(T)),
+        "the mesh has a halo of ", shape.halo, " and a stride of ", shape.stride,
+        "; it needs the layout of mesh_layout");
+  dispatch_order(call.window->order, [&](auto order) {
+    switch (channels) {
       case 1:
         return body(order, std::integral_constant<int, 1>{});
       case 10:
         return body(order, std::integral_constant<int, 10>{});
       default:
-        return body(order, static_cast<int>(call.shape.channels));
+        return body(order, channels);
     }
   });
 }

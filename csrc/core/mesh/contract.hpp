@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The last step of interpolation: sums over the rows of a window, along z.
+#pragma once
+
+#include "mesh/window.hpp"
+
+namespace loremd {
+
+// values(c) = sum_k weights(k) sums(k, c), with the sums in the layout of the mesh
+template <int Longest, int P, class Channels, class T>
+LOREMD_INLINE void contract(Channels channels, const T *weights, const T *sums, T *values) {
+  const auto column = [&](int c, auto zero) LOREMD_INLINE_LAMBDA {
+    const auto stride = stride_of<T>(channels);
+    auto sum = zero;
+    LOREMD_UNROLL
+    for (int k = 0; k < P; ++k) sum += weights[k] * load<decltype(zero)>(sums + k * stride + c);
+    return sum;
+  };
+  if constexpr (is_single<Channels>) {
+    values[0] = dot(std::integral_constant<int, window_lanes(P)>{}, weights, sums);
+  } else if constexpr (is_padded<T, Channels>) {
+    constexpr auto stride = decltype(stride_of<T>(channels)){};
+    alignas(64) T padded[stride];
+    for_each_vector<T, Longest>(
+        stride, [&](int c, auto zero) LOREMD_INLINE_LAMBDA { store(padded + c, column(c, zero)); });
+    std::memcpy(values, padded, channels * sizeof(T));
+  } else {
+    for_each_vector<T, Longest>(channels, [&](int c, auto zero) LOREMD_INLINE_LAMBDA {
+      store(values + c, column(c, zero));
+    });
+  }
+}
+
+}  // namespace loremd

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// interpolate_field and interpolate_gradient, which share their way over the mesh.
+#include <vector>
+
+#include "mesh/contract.hpp"
+#include "mesh/interpolate.hpp"
+
+namespace loremd {
+namespace {
+
+// Over the rows of a window:
+//   plain = sum w_x w_y row,  by_x = sum w_x' w_y row,  by_y = sum w_x w_y' row
+template <int Longest, int P, class W, class Length, class T>
+LOREMD_INLINE void sum_rows(const W &window, Length length, const T *mesh, T *plain, T *by_x,
+                            T *by_y) {
+  const auto &[wx, wy, wz] = window.weights;
+  const auto &[sx, sy, sz] = window.slopes;
+  for_each_vector<T, Longest>(length, [&](int i, auto zero) LOREMD_INLINE_LAMBDA {
+    using V = decltype(zero);
+    V sum = zero, sum_by_x = zero, sum_by_y = zero;
+    for (int ky = 0; ky < P; ++ky) {
+      const T *column = mesh + window.y[ky] + window.z + i;
+      V along_x = zero, along_x_by_x = zero;
+      LOREMD_UNROLL
+      for (int kx = 0; kx < P; ++kx) {
+        const V row = load<V>(column + window.x[kx]);
+        along_x += wx[kx] * row;
+        along_x_by_x += sx[kx] * row;
+      }
+      sum += wy[ky] * along_x;
+      sum_by_x += wy[ky] * along_x_by_x;
+      sum_by_y += sy[ky] * along_x;
+    }
+    store(plain + i, sum);
+    store(by_x + i, sum_by_x);
+    store(by_y + i, sum_by_y);
+  });
+}
+
+// What the kernel below is asked for; see interpolate.hpp. Any may be null, charges and gradient
+// together.
+template <class T>
+struct Results {
+  T *values, *field;
+  const T *charges;
+  double *gradient;
+};
+
+template <int Longest, int P, class T, class Channels>
+LOREMD_INLINE void field_atoms(const MeshCall<T> &call, Channels channels, const T *mesh,
+                               const Results<T> &results, T *workspace) {
+  using Row = RowBuffer<P, T, Channels>;
+  Row plain(workspace, channels), by_x(workspace, channels), by_y(workspace, channels);
+  Row own_field(workspace, channels);
+  const T *fetched = results.charges ? results.charges : results.values;
+  for_each_window<Longest, P, 1>(
+      call, fetched, channels, [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
+        sum_rows<Longest, P>(window, row_length<P, T>(channels), mesh, plain.values, by_x.values,
+                             by_y.values);
+        const auto &wz = window.weights[2], &sz = window.slopes[2];
+        if (results.values)
+          contract<Longest, P>(channels, wz, plain.values, results.values + i * channels);
+        T *field = results.field ? results.field + 3 * i * channels : own_field.values;
+        contract<Longest, P>(channels, wz, by_x.values, field);
+        contract<Longest, P>(channels, wz, by_y.values, field + channels);
+        contract<Longest, P>(channels, sz, plain.values, field + 2 * channels);
+        for (int a = 0; a < 3 && results.gradient; ++a) {
+          results.gradient[3 * i + a] =
+              dot(channels, results.charges + i * channels, field + a * channels);
+        }
+      });
+}
+
+// Hessian of sum_c charges(c) values(c), times the direction of each atom.
+template <int Longest, int P, class T>
+LOREMD_INLINE void gradient_along_directions(const MeshCall<T> &call, const T *mesh,
+                                             const T *charges, double *gradient) {
+  const int channels = static_cast<int>(call.shape.channels);
+  for_each_window<Longest, P, 2>(
+      call, charges, channels, [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
+        const auto &[wx, wy, wz] = window.weights;
+        const auto &[sx, sy, sz] = window.slopes;
+        const auto &[cx, cy, cz] = window.curvatures;
+        T xx = 0, xy = 0, xz = 0, yy = 0, yz = 0, zz = 0;
+        for (int kx = 0; kx < P; ++kx) {
+          for (int ky = 0; ky < P; ++ky) {
+            const T *row = mesh + window.x[kx] + window.y[ky] + window.z;
+            T value = 0, slope = 0, curvature = 0;
+            for (int k = 0; k < P; ++k) {
+              const T charge = dot(channels, charges + i * channels, row + k * call.shape.stride);
+              value += wz[k] * charge;
+              slope += sz[k] * charge;
+              curvature += cz[k] * charge;
+            }
+            xx += cx[kx] * wy[ky] * value;
+            yy += wx[kx] * cy[ky] * value;
+            zz += wx[kx] * wy[ky] * curvature;
+            xy += sx[kx] * sy[ky] * value;
+            xz += sx[kx] * wy[ky] * slope;
+            yz += wx[kx] * sy[ky] * slope;
+          }
+        }
+        const double *d = call.directions + 3 * i;
+        gradient[3 * i] = xx * d[0] + xy * d[1] + xz * d[2];
+        gradient[3 * i + 1] = xy * d[0] + yy * d[1] + yz * d[2];
+        gradient[3 * i + 2] = xz * d[0] + yz * d[1] + zz * d[2];
+      });
+}
+
+}  // namespace
+
+template <class T>
+void interpolate_field(const MeshCall<T> &call, const T *mesh, T *values, T *field) {
+  check(!call.directions, "interpolate_field knows no directions");
+  dispatch_window(call, [&](auto order, auto channels) {
+    constexpr int P = decltype(order)::value;
+    std::vector<T> workspace(workspace_size<P, T>(channels, 4));
+    with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
+      field_atoms<longest(), P>(call, channels, mesh, Results<T>{values, field, nullptr, nullptr},
+                                workspace.data());
+    });
+  });
+}
+
+template <class T>
+void interpolate_gradient(const MeshCall<T> &call, const T *mesh, const T *charges, T *values,
+                          double *gradient) {
+  check(!call.directions || !values, "values along directions come from interpolate");
+  dispatch_window(call, [&](auto order, auto channels) {
+    constexpr int P = decltype(order)::value;
+    if (call.directions) {
+      with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
+        gradient_along_directions<longest(), P>(call, mesh, charges, gradient);
+      });
+    } else {
+      std::vector<T> workspace(workspace_size<P, T>(channels, 4));
+      with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
+        field_atoms<longest(), P>(call, channels, mesh,
+                                  Results<T>{values, nullptr, charges, gradient}, workspace.data());
+      });
+    }
+  });
+}
+
+template <class T>
+LOREMD_CLONES void add_field_gradient(int64_t n, int channels, const T *field, const T *charges,
+                                      double *gradient) {
+  for (int64_t i = 0; i < n; ++i) {
+    for (int a = 0; a < 3; ++a) {
+      gradient[3 * i + a] += dot(channels, charges + i * channels, field + (3 * i + a) * channels);
+    }
+  }
+}
+
+#define LOREMD_INSTANTIATE(T)                                                     \
+  template void interpolate_field(const MeshCall<T> &, const T *, T *, T *);      \
+  template void add_field_gradient(int64_t, int, const T *, const T *, double *); \
+  template void interpolate_gradient(const MeshCall<T> &, const T *, const T *, T *, double *);
+LOREMD_INSTANTIATE(float)
+LOREMD_INSTANTIATE(double)
+#undef LOREMD_INSTANTIATE
+
+}  // namespace loremd

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <vector>
+
+#include "types.hpp"
+
+namespace loremd {
+
+// The atoms 0 .. n-1 so that neighbours in the list are neighbours on the mesh, which then stays in
+// the cache: sorted into blocks of mesh points, or as they come where all of it fits anyway.
+struct VisitingOrder {
+  std::vector<int32_t> atoms;
+
+  // Slab s holds atoms[slab_starts[s]] to atoms[slab_starts[s + 1]], all in one range of x that is
+  // at least `order` points wide. Their number is even, or one: windows of the slabs 0, 2, 4, ...
+  // do not touch each other, nor do those of 1, 3, 5, ..., so threads may spread them at once. It
+  // depends on mesh and order only, which makes the sums the same for any number of threads.
+  std::vector<int64_t> slab_starts;
+
+  int64_t slabs() const { return static_cast<int64_t>(slab_starts.size()) - 1; }
+};
+
+// For windows of `order` points. Throws Error on a position that is not finite.
+VisitingOrder visiting_order(const double *fractions, int64_t n, const MeshShape &shape, int order);
+
+}  // namespace loremd

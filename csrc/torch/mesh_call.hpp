@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the kernels of spread and interpolate get from tensors, whole or in parts for torch's
+// threads.
+#pragma once
+
+#include <ATen/Parallel.h>
+
+#include "mesh/layout.hpp"
+#include "mesh/visiting_order.hpp"
+#include "mesh/window.hpp"
+#include "support.hpp"
+
+namespace loremd_torch {
+
+constexpr int64_t atoms_per_task = 512, values_per_task = 32768;
+
+// Positions (n, 3) float64, sorted, and the layout of the mesh with values of type T.
+template <class T>
+class Call {
+ public:
+  // `directions` and `series`, the Legendre terms of the window (none: B-spline), may be undefined.
+  // Throws loremd::Error on positions that are not finite, and on an order, a mesh and a window
+  // that do not fit each other.
+  Call(const Tensor &fractions, const Tensor &directions, const std::array<int64_t, 3> &points,
+       int64_t channels, int64_t order, const Tensor &series)
+      : fractions_(fractions.contiguous()),
+        directions_(directions.defined() ? directions.contiguous() : Tensor()),
+        shape_(loremd::mesh_layout(points, channels, static_cast<int>(order), sizeof(T))),
+        window_(spec_of(static_cast<int>(order), series)),
+        visit_(loremd::visiting_order(fractions_.const_data_ptr<double>(), fractions_.size(0),
+                                      shape_, static_cast<int>(order))) {}
+
+  const loremd::MeshShape &shape() const { return shape_; }
+  int64_t atoms() const { return fractions_.size(0); }
+
+  // Calls body(part) for the slabs of atoms so that no two windows that are worked on at the same
+  // time touch.
+  template <class Body>
+  void for_each_slab(Body &&body) const {
+    for (int64_t colour = 0; colour < 2; ++colour) {
+      at::parallel_for(0, (visit_.slabs() + 1 - colour) / 2, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t s = 2 * begin + colour; s < 2 * end + colour; s += 2) {
+          body(part(visit_.slab_starts[s], visit_.slab_starts[s + 1]));
+        }
+      });
+    }
+  }
+
+  // Calls body(part) for parts of the atoms.
+  template <class Body>
+  void for_each_part(Body &&body) const {
+    at::parallel_for(0, atoms(), atoms_per_task,
+                     [&](int64_t begin, int64_t end) { body(part(begin, end)); });
+  }
+
+  // Calls body(part of the layout, first x) for planes of the mesh.
+  template <class Body>
+  void for_each_planes(Body &&body) const {
+    const int64_t planes_per_task =
+        std::max<int64_t>(1, values_per_task / (shape_.plane_size() + 1));
+    at::parallel_for(0, shape_.points[0], planes_per_task,
+                     [&](int64_t begin, int64_t end) { body(shape_.planes(begin, end), begin); });
+  }
+
+  // Compact (nx, ny, nz, channels) <- a mesh that charges were spread on, its halo folded.
+  void unpack(const T *mesh, T *compact) const {
+    for_each_planes([&](const loremd::MeshShape &planes, int64_t x) {
+      loremd::unpack_mesh(planes, mesh + x * shape_.plane_size(), compact + x * compact_plane());
+    });
+  }
+
+  // A mesh ready to interpolate from <- compact (nx, ny, nz, channels).
+  void pack(const T *compact, T *mesh) const {
+    for_each_planes([&](const loremd::MeshShape &planes, int64_t x) {
+      loremd::pack_mesh(planes, compact + x * compact_plane(), mesh + x * shape_.plane_size());
+    });
+  }
+
+ private:
+  static loremd::WindowSpec spec_of(int order, const Tensor &series) {
+    if (!series.defined()) return {order};
+    return {order, series.const_data_ptr<double>(), static_cast<int>(series.numel())};
+  }
+
+  loremd::MeshCall<T> part(int64_t begin, int64_t end) const {
+    return {fractions_.const_data_ptr<double>(),
+            directions_.defined() ? directions_.const_data_ptr<double>() : nullptr,
+            visit_.atoms.data() + begin,
+            end - begin,
+            shape_,
+            &window_};
+  }
+
+  int64_t compact_plane() const { return shape_.points[1] * shape_.points[2] * shape_.channels; }
+
+  Tensor fractions_, directions_;
+  loremd::MeshShape shape_;
+  loremd::WindowTable<T> window_;
+  loremd::VisitingOrder visit_;
+};
+
+}  // namespace loremd_torch
