@@ -1,42 +1,85 @@
 // SPDX-License-Identifier: BSD-3-Clause
+//
+// Convolution of a mesh with an influence function, in place: transform the planes x = constant
+// along z and y, then column by column along x forward, multiply and back, then the planes back.
+// Each step goes through the memory once. Channels 2 f and 2 f + 1 are the real and imaginary part
+// of one complex field; a real, even influence function keeps them apart.
 #pragma once
 
+#include <array>
 #include <complex>
+#include <cstdint>
 
+#include "mesh/fft.hpp"
 #include "types.hpp"
 
 namespace loremd {
 
-// Fourier side of the convolution, between a forward and an inverse FFT over the three axes.
-//
-// Two real channels a and b travel as one complex field a + i b, which halves the work and needs no
-// copy of an interleaved mesh: the influence function is real and even, so the product keeps the
-// two apart. A channel without a partner goes through a real FFT with its half spectrum, kz = 0 ..
-// nz/2. The influence array (nx, ny, nz/2 + 1) is shared by all; being real and even, it makes the
-// convolution self-adjoint. Spectra are contiguous: (nx, ny, nz) of a field, (nx, ny, nz/2 + 1) of
-// a single channel.
-
 using MeshPoints = std::array<int64_t, 3>;
 
-// full (nx, ny, nz) <- the even function with the given half. In the planes kz = 0 and nz/2, which
-// hold both k and -k, the two are averaged, as a real inverse FFT does.
 template <class T>
-void expand_influence(const MeshPoints &points, const T *half, T *full);
+struct MeshFft {
+  FftPlan<T> x, y, z;
 
-// spectrum(k) *= factors(k) for `count` values.
+  explicit MeshFft(const MeshPoints &points) : x(points[0]), y(points[1]), z(points[2]) {}
+};
+
+// Whether the steps below take a mesh: its points must be whole vectors of 16, 32 or 64 bytes, as
+// mesh_layout makes them for more than one channel. The padding of a point is transformed, too.
+template <class T>
+bool transforms_in_place(const MeshShape &shape) {
+  return shape.channels > 1 && shape.stride * sizeof(T) % 16 == 0;
+}
+
+// Transforms the points of all planes of `shape` along z and y (inverse: along y and z), without a
+// factor. `planes` are some of a mesh, shape.planes(begin, end), from address `mesh` on; the halo
+// is left alone.
+template <class T>
+void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inverse, T *mesh);
+
+// What happens to the columns between the transforms.
+template <class T>
+struct ColumnCall {
+  MeshShape shape;
+  const T *influence;  // (nx, ny, nz), even in k; factor 1 / (nx ny nz) included
+  T *spectrum;         // null, or the transformed mesh before the product is stored here
+  const T *other;      // null, or such a spectrum of another mesh
+  T *correlation;      // null, or (nx, ny, nz) += sum over channels of Re(conj(other) transformed
+                       // mesh), without `other` of the mesh with itself
+};
+
+// Forward along x, product with the influence function, and back, for all columns with y in
+// [begin, end).
+template <class T>
+void convolve_columns(const ColumnCall<T> &call, const MeshFft<T> &fft, int64_t begin, int64_t end,
+                      T *mesh);
+
+// full(k) = scale * the influence function for all k of a mesh, from its half spectrum (nx, ny,
+// nz/2 + 1). Where the half holds both k and -k, their mean: the real part of the mesh sees no
+// more.
+template <class T>
+void expand_influence(const MeshPoints &points, double scale, const T *half, T *full);
+
+// The transpose of expand_influence: half += scale * what the full spectrum has at k and -k.
+template <class T>
+void reduce_correlation(const MeshPoints &points, double scale, const T *full, T *half);
+
+// ---- meshes of one channel, with the real Fourier transforms of a library ----
+
+// The mesh as a compact field (nx, ny, nz), and back.
+template <class T>
+void take_channel(const MeshShape &shape, const T *mesh, T *field);
+template <class T>
+void put_channel(const MeshShape &shape, const T *field, T *mesh);
+
+// spectrum *= factors
 template <class T>
 void multiply_spectrum(int64_t count, const T *factors, std::complex<T> *spectrum);
 
-// correlation(k) += weight(k) / N * sum over the channels of Re(conj(A(k)) B(k)), N = nx ny nz,
-// with weight 2 for the entries of the half spectrum that stand for k and -k and 1 for the planes
-// kz = 0 and, when nz is even, kz = nz/2. It is the derivative by influence(k) of sum_g A(g) (B
-// convolved)(g). a and b are spectra of fields, that is of two channels at once, or of single
-// channels.
+// half(k) += scale w Re(conj(a) b) for half spectra (nx, ny, nz/2 + 1), w = 2 where k stands for -k
+// as well.
 template <class T>
-void correlate_fields(const MeshPoints &points, const std::complex<T> *a, const std::complex<T> *b,
-                      T *correlation);
-template <class T>
-void correlate_single(const MeshPoints &points, const std::complex<T> *a, const std::complex<T> *b,
-                      T *correlation);
+void correlate_half_spectra(const MeshPoints &points, double scale, const std::complex<T> *a,
+                            const std::complex<T> *b, T *half);
 
 }  // namespace loremd

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The convolution of meshes with an influence function, and its derivative by it.
+#include <ATen/Dispatch.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/fft_irfftn.h>
+#include <ATen/ops/fft_rfftn.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+#include <ATen/Parallel.h>
+#include <torch/library.h>
+
+#include "convolution.hpp"
+#include "mesh/layout.hpp"
+#include "mesh_memory.hpp"
+#include "support.hpp"
+
+namespace loremd_torch {
+
+Tensor convolve(const Tensor &mesh, const Tensor &influence) {
+  LOREMD_CALL(convolve, mesh, influence);
+}
+
+Tensor correlate(const Tensor &a, const Tensor &b) {
+  LOREMD_CALL(correlate, a, b);
+}
+
+namespace {
+
+template <class T>
+std::complex<T> *complex_data(const Tensor &t) {
+  return reinterpret_cast<std::complex<T> *>(t.mutable_data_ptr<c10::complex<T>>());
+}
+
+double points_of(const loremd::MeshShape &shape) {
+  return static_cast<double>(shape.points[0]) * shape.points[1] * shape.points[2];
+}
+
+// One channel: the real transforms of torch.
+template <class T>
+Tensor convolve_channel(const Convolution &c, T *mesh) {
+  const auto [nx, ny, nz] = c.shape.points;
+  Tensor field = at::empty({nx, ny, nz}, c.influence.options());
+  loremd::take_channel(c.shape, mesh, field.mutable_data_ptr<T>());
+  Tensor spectrum = at::fft_rfftn(field).contiguous();
+  if (c.correlation.defined()) {
+    loremd::correlate_half_spectra(c.shape.points, 1 / points_of(c.shape),
+                                   complex_data<T>(c.other.defined() ? c.other : spectrum),
+                                   complex_data<T>(spectrum), c.correlation.mutable_data_ptr<T>());
+  }
+  const Tensor kept = c.keep_spectrum ? spectrum.clone() : Tensor();
+  loremd::multiply_spectrum(c.influence.numel(), c.influence.const_data_ptr<T>(),
+                            complex_data<T>(spectrum));
+  field = at::fft_irfftn(spectrum, at::IntArrayRef(c.shape.points)).contiguous();
+  loremd::put_channel(c.shape, field.const_data_ptr<T>(), mesh);
+  return kept;
+}
+
+template <class T>
+Tensor convolve_channels(const Convolution &c, T *mesh) {
+  const auto [nx, ny, nz] = c.shape.points;
+  const loremd::MeshFft<T> fft(c.shape.points);
+  const Tensor full = at::empty({nx, ny, nz}, c.influence.options());
+  loremd::expand_influence(c.shape.points, 1 / points_of(c.shape), c.influence.const_data_ptr<T>(),
+                           full.mutable_data_ptr<T>());
+  const Tensor kept =
+      c.keep_spectrum ? empty_mesh(c.shape.size(), c.influence.options()) : Tensor();
+  const Tensor products =
+      c.correlation.defined() ? at::zeros({nx, ny, nz}, c.influence.options()) : Tensor();
+  const loremd::ColumnCall<T> columns{
+      c.shape, full.const_data_ptr<T>(), kept.defined() ? kept.mutable_data_ptr<T>() : nullptr,
+      c.other.defined() ? c.other.const_data_ptr<T>() : nullptr,
+      products.defined() ? products.mutable_data_ptr<T>() : nullptr};
+  const auto planes = [&](bool inverse) {
+    at::parallel_for(0, nx, 1, [&](int64_t begin, int64_t end) {
+      loremd::transform_planes(c.shape.planes(begin, end), fft, inverse,
+                               mesh + begin * c.shape.plane_size());
+    });
+  };
+  planes(false);
+  at::parallel_for(0, ny, 1, [&](int64_t begin, int64_t end) {
+    loremd::convolve_columns(columns, fft, begin, end, mesh);
+  });
+  planes(true);
+  if (products.defined()) {
+    loremd::reduce_correlation(c.shape.points, 1 / points_of(c.shape), products.const_data_ptr<T>(),
+                               c.correlation.mutable_data_ptr<T>());
+  }
+  return kept;
+}
+
+}  // namespace
+
+template <class T>
+Tensor convolve_in_place(const Convolution &convolution, T *mesh) {
+  return loremd::transforms_in_place<T>(convolution.shape) ? convolve_channels(convolution, mesh)
+                                                           : convolve_channel(convolution, mesh);
+}
+
+template Tensor convolve_in_place(const Convolution &, float *);
+template Tensor convolve_in_place(const Convolution &, double *);
+
+namespace {
+
+loremd::MeshShape shape_of(const char *op, const char *name, const Tensor &mesh) {
+  TORCH_CHECK_VALUE(mesh.dim() == 4 && mesh.size(0) > 0 && mesh.size(1) > 0 && mesh.size(2) > 0,
+                    "loremd::", op, ": expected ", name, " of shape (nx, ny, nz, channels), got ",
+                    mesh.sizes());
+  check_floating(op, name, mesh);
+  const int64_t channels = mesh.size(3);
+  const auto bytes = static_cast<int>(mesh.element_size());
+  return {{mesh.size(0), mesh.size(1), mesh.size(2)},
+          channels,
+          0,
+          loremd::channel_stride(static_cast<int>(channels), bytes)};
+}
+
+// A copy with the padding of the layout, zero; no halo.
+template <class T>
+Tensor padded(const loremd::MeshShape &shape, const Tensor &mesh) {
+  Tensor values = empty_mesh(shape.size(), mesh.options());
+  loremd::pack_mesh(shape, mesh.contiguous().const_data_ptr<T>(), values.mutable_data_ptr<T>());
+  return values;
+}
+
+Tensor convolve_cpu(const Tensor &mesh, const Tensor &influence) {
+  const auto shape = shape_of("convolve", "mesh", mesh);
+  const auto [nx, ny, nz] = shape.points;
+  TORCH_CHECK_VALUE(influence.sizes() == at::IntArrayRef({nx, ny, nz / 2 + 1}),
+                    "loremd::convolve: expected influence of shape (", nx, ", ", ny, ", ",
+                    nz / 2 + 1, ") for this mesh, got ", influence.sizes());
+  check_dtype("convolve", "influence", influence, mesh.scalar_type());
+  Tensor result = at::empty_like(mesh, at::MemoryFormat::Contiguous);
+  if (shape.channels == 0) return result;
+  AT_DISPATCH_FLOATING_TYPES(mesh.scalar_type(), "convolve", [&] {
+    const Tensor values = padded<scalar_t>(shape, mesh);
+    convolve_in_place(Convolution{shape, influence.contiguous()},
+                      values.mutable_data_ptr<scalar_t>());
+    loremd::unpack_mesh(shape, values.const_data_ptr<scalar_t>(),
+                        result.mutable_data_ptr<scalar_t>());
+  });
+  return result;
+}
+
+Tensor correlate_cpu(const Tensor &a, const Tensor &b) {
+  const auto shape = shape_of("correlate", "a", a);
+  TORCH_CHECK_VALUE(a.sizes() == b.sizes(), "loremd::correlate: the shapes ", a.sizes(), " and ",
+                    b.sizes(), " must be equal");
+  check_dtype("correlate", "b", b, a.scalar_type());
+  const auto [nx, ny, nz] = shape.points;
+  Tensor correlation = at::zeros({nx, ny, nz / 2 + 1}, a.options());
+  if (shape.channels == 0) return correlation;
+  const Tensor nothing = at::zeros_like(correlation);
+  AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "correlate", [&] {
+    const Tensor left = padded<scalar_t>(shape, a), right = padded<scalar_t>(shape, b);
+    const Tensor spectrum =
+        convolve_in_place(Convolution{shape, nothing, true}, left.mutable_data_ptr<scalar_t>());
+    convolve_in_place(Convolution{shape, nothing, false, correlation, spectrum},
+                      right.mutable_data_ptr<scalar_t>());
+  });
+  return correlation;
+}
+
+Tensor convolve_meta(const Tensor &mesh, const Tensor &influence) {
+  return at::empty_like(mesh, at::MemoryFormat::Contiguous);
+}
+
+Tensor correlate_meta(const Tensor &a, const Tensor &b) {
+  return a.new_empty_symint({a.sym_size(0), a.sym_size(1), a.sym_size(2) / 2 + 1});
+}
+
+// <grad, convolve(mesh, influence)> is trilinear and symmetric in grad and mesh, so the derivatives
+// of convolve and correlate are these two again, to any order.
+struct Convolve : torch::autograd::Function<Convolve> {
+  static Tensor forward(AutogradContext *ctx, const Tensor &mesh, const Tensor &influence) {
+    ctx->save_for_backward({mesh, influence});
+    at::AutoDispatchBelowADInplaceOrView below_autograd;
+    return convolve(mesh, influence);
+  }
+  static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
+    const auto saved = ctx->get_saved_variables();
+    return {ctx->needs_input_grad(0) ? convolve(grads[0], saved[1]) : Tensor(),
+            ctx->needs_input_grad(1) ? correlate(grads[0], saved[0]) : Tensor()};
+  }
+};
+
+struct Correlate : torch::autograd::Function<Correlate> {
+  static Tensor forward(AutogradContext *ctx, const Tensor &a, const Tensor &b) {
+    ctx->save_for_backward({a, b});
+    at::AutoDispatchBelowADInplaceOrView below_autograd;
+    return correlate(a, b);
+  }
+  static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
+    const auto saved = ctx->get_saved_variables();
+    return {ctx->needs_input_grad(0) ? convolve(saved[1], grads[0]) : Tensor(),
+            ctx->needs_input_grad(1) ? convolve(saved[0], grads[0]) : Tensor()};
+  }
+};
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(loremd, CPU, m) {
+  m.impl("convolve", convolve_cpu);
+  m.impl("correlate", correlate_cpu);
+}
+
+TORCH_LIBRARY_IMPL(loremd, Meta, m) {
+  m.impl("convolve", convolve_meta);
+  m.impl("correlate", correlate_meta);
+}
+
+TORCH_LIBRARY_IMPL(loremd, Autograd, m) {
+  m.impl("convolve", [](const Tensor &mesh, const Tensor &influence) {
+    return Convolve::apply(mesh, influence);
+  });
+  m.impl("correlate", [](const Tensor &a, const Tensor &b) { return Correlate::apply(a, b); });
+}
+
+}  // namespace loremd_torch

