@@ -2,13 +2,17 @@
 //
 // The real-space pair sum. <a, pair_sum(w, b)> = <w, pair_dot(a, b)> is trilinear in a, w and b, so
 // the derivatives of the two ops are the two again (with the pair list transposed where the roles
-// of centre and neighbour change), to any order.
+// of centre and neighbour change), to any order. And the sharp part of the splittings, whose
+// derivatives are the same ops with a higher `derivative`.
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/Parallel.h>
 #include <torch/library.h>
 
 #include "edges/pair_sum.hpp"
+#include "edges/screening.hpp"
 #include "support.hpp"
 
 namespace loremd_torch {
@@ -19,6 +23,14 @@ Tensor pair_sum(const Tensor &weights, const Tensor &charges, const Tensor &pair
 
 Tensor pair_dot(const Tensor &a, const Tensor &b, const Tensor &pairs) {
   LOREMD_CALL(pair_dot, a, b, pairs);
+}
+
+Tensor gamma_tail(const Tensor &x, double a, double b, int64_t derivative) {
+  LOREMD_CALL(gamma_tail, x, a, b, derivative);
+}
+
+Tensor compact_sharp(const Tensor &x, double range, const Tensor &series, int64_t derivative) {
+  LOREMD_CALL(compact_sharp, x, range, series, derivative);
 }
 
 namespace {
@@ -82,6 +94,89 @@ Tensor pair_dot_meta(const Tensor &a, const Tensor &b, const Tensor &pairs) {
   return a.new_empty_symint({pairs.sym_size(1)});
 }
 
+void check_screening(const char *op, const Tensor &x, int64_t derivative) {
+  check_dtype(op, "x", x, at::kDouble);
+  TORCH_CHECK_NOT_IMPLEMENTED(derivative <= loremd::largest_screening_derivative, "loremd::", op,
+                              ": derivative is ", derivative, "; available: 0 to ",
+                              loremd::largest_screening_derivative);
+}
+
+// out = kernel(n, x, out) in parallel, a part of the values each
+template <class Kernel>
+Tensor for_each_value(const char *op, const Tensor &x, Kernel &&kernel) {
+  constexpr int64_t fewest = 4096;  // some 20 us of work
+  const Tensor values = x.contiguous();
+  Tensor results = at::empty_like(values);
+  const double *from = values.const_data_ptr<double>();
+  double *to = results.mutable_data_ptr<double>();
+  at::parallel_for(0, values.numel(), fewest, [&](int64_t begin, int64_t end) {
+    run_core(op, [&] { kernel(end - begin, from + begin, to + begin); });
+  });
+  return results;
+}
+
+Tensor gamma_tail_cpu(const Tensor &x, double a, double b, int64_t derivative) {
+  check_screening("gamma_tail", x, derivative);
+  return for_each_value("gamma_tail", x, [&](int64_t n, const double *from, double *to) {
+    loremd::gamma_tail(n, from, {a, b}, static_cast<int>(derivative), to);
+  });
+}
+
+Tensor compact_sharp_cpu(const Tensor &x, double range, const Tensor &series, int64_t derivative) {
+  check_screening("compact_sharp", x, derivative);
+  const Tensor terms = series_of("compact_sharp", "series", series);
+  std::optional<loremd::CompactSharp> sharp;
+  run_core("compact_sharp",
+           [&] { sharp.emplace(range, even_series(terms), static_cast<int>(derivative)); });
+  return for_each_value("compact_sharp", x, [&](int64_t n, const double *from, double *to) {
+    sharp->evaluate(n, from, to);
+  });
+}
+
+Tensor gamma_tail_meta(const Tensor &x, double, double, int64_t) {
+  return at::empty_like(x);
+}
+
+Tensor compact_sharp_meta(const Tensor &x, double, const Tensor &, int64_t) {
+  return at::empty_like(x);
+}
+
+struct GammaTail : torch::autograd::Function<GammaTail> {
+  static Tensor forward(AutogradContext *ctx, const Tensor &x, double a, double b,
+                        int64_t derivative) {
+    ctx->save_for_backward({x});
+    ctx->saved_data["a"] = a;
+    ctx->saved_data["b"] = b;
+    ctx->saved_data["derivative"] = derivative;
+    at::AutoDispatchBelowADInplaceOrView below_autograd;
+    return gamma_tail(x, a, b, derivative);
+  }
+  static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
+    const Tensor x = ctx->get_saved_variables()[0];
+    const Tensor slope =
+        gamma_tail(x, ctx->saved_data["a"].toDouble(), ctx->saved_data["b"].toDouble(),
+                   ctx->saved_data["derivative"].toInt() + 1);
+    return {grads[0].mul(slope), Tensor(), Tensor(), Tensor()};
+  }
+};
+
+struct CompactSharp : torch::autograd::Function<CompactSharp> {
+  static Tensor forward(AutogradContext *ctx, const Tensor &x, double range, const Tensor &series,
+                        int64_t derivative) {
+    ctx->save_for_backward({x, series});
+    ctx->saved_data["range"] = range;
+    ctx->saved_data["derivative"] = derivative;
+    at::AutoDispatchBelowADInplaceOrView below_autograd;
+    return compact_sharp(x, range, series, derivative);
+  }
+  static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
+    const auto saved = ctx->get_saved_variables();
+    const Tensor slope = compact_sharp(saved[0], ctx->saved_data["range"].toDouble(), saved[1],
+                                       ctx->saved_data["derivative"].toInt() + 1);
+    return {grads[0].mul(slope), Tensor(), Tensor(), Tensor()};
+  }
+};
+
 struct PairSum : torch::autograd::Function<PairSum> {
   static Tensor forward(AutogradContext *ctx, const Tensor &weights, const Tensor &charges,
                         const Tensor &pairs, SymInt n_out) {
@@ -120,11 +215,15 @@ struct PairDot : torch::autograd::Function<PairDot> {
 TORCH_LIBRARY_IMPL(loremd, CPU, m) {
   m.impl("pair_sum", pair_sum_cpu);
   m.impl("pair_dot", pair_dot_cpu);
+  m.impl("gamma_tail", gamma_tail_cpu);
+  m.impl("compact_sharp", compact_sharp_cpu);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {
   m.impl("pair_sum", pair_sum_meta);
   m.impl("pair_dot", pair_dot_meta);
+  m.impl("gamma_tail", gamma_tail_meta);
+  m.impl("compact_sharp", compact_sharp_meta);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Autograd, m) {
@@ -133,6 +232,13 @@ TORCH_LIBRARY_IMPL(loremd, Autograd, m) {
   m.impl("pair_dot", [](const Tensor &a, const Tensor &b, const Tensor &pairs) {
     return PairDot::apply(a, b, pairs);
   });
+  m.impl("gamma_tail", [](const Tensor &x, double a, double b, int64_t derivative) {
+    return GammaTail::apply(x, a, b, derivative);
+  });
+  m.impl("compact_sharp",
+         [](const Tensor &x, double range, const Tensor &series, int64_t derivative) {
+           return CompactSharp::apply(x, range, series, derivative);
+         });
 }
 
 }  // namespace loremd_torch

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from loremd import EwaldPotential
-from loremd.ewald import _normal, _reciprocal, _slab_correction, _two_periodic
+from loremd.lattice import plane_normal, reciprocal_sum, slab_correction, two_periodic_sum
 from loremd.neighbors import neighbor_list
 
 from .crystals import CRYSTALS, displaced, madelung_energy
@@ -156,12 +156,12 @@ def test_slab_schemes_agree(axis, charged):
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_three_dimensional_sum_with_slab_correction_has_the_right_limit(axis):
     (positions, charges, cell), _ = slab(axis, charged=True)
-    normal, _ = _normal(cell, axis)
-    exact = _two_periodic(positions, charges, cell, axis, smearing=1.0, k_max=8.0)
+    normal, _ = plane_normal(cell, axis)
+    exact = two_periodic_sum(positions, charges, cell, axis, smearing=1.0, k_max=8.0)
     wide = cell.clone()
     wide[axis] = 25.0 * normal + 0.3 * cell[(axis + 1) % 3]
-    smooth = _reciprocal(positions, charges, wide, 1.0, 8.0)
-    smooth = smooth + _slab_correction(positions, charges, wide, axis, normal)
+    smooth = reciprocal_sum(positions, charges, wide, 1.0, 8.0)
+    smooth = smooth + slab_correction(positions, charges, wide, axis, normal)
     torch.testing.assert_close(smooth, exact, rtol=0, atol=1e-11)
 
 
@@ -275,7 +275,7 @@ def test_batch_equals_single_structures():
 def test_chunks_of_wave_vectors_add_up(pbc, monkeypatch):
     structure = displaced(CRYSTALS["zincblende"].structure(), 0.1)
     expected = potentials(structure, 2.0, pbc=pbc)
-    monkeypatch.setattr("loremd.ewald._chunk", lambda rows: 7)
+    monkeypatch.setattr("loremd.lattice._chunk", lambda rows: 7)
     values = potentials(structure, 2.0, pbc=pbc)
     torch.testing.assert_close(values, expected, rtol=0, atol=1e-12)
 
