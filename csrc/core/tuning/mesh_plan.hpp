@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Choice of smearing, mesh and order for an accuracy, and the error estimates behind it.
+// Choice of splitting, mesh and window for an accuracy.
 //
-// Errors are relative, as the accuracy of the pair style: RMS error of the potential over its RMS
-// value, for which the estimate takes `typical_potential` below.
+// Errors here are relative, as the accuracy of the pair style: RMS error of the potential over its
+// RMS value, for which a plan, which knows no structure, takes that of an ionic crystal.
 #pragma once
 
 #include <array>
 #include <cstdint>
 
+#include "tuning/error_estimate.hpp"
 #include "types.hpp"
 
 namespace loremd {
+
+enum class Splitting { automatic, gaussian, prolate };
+enum class Window { automatic, bspline, prolate };
 
 struct MeshPlanRequest {
   Matrix3 cell;                   // rows are the cell vectors
@@ -19,32 +23,31 @@ struct MeshPlanRequest {
   int64_t channels;               // enters the cost only
   double cutoff;                  // radius of the real-space sum
   double accuracy;                // relative error of the potentials asked for, 1e-12 to 0.1
-  double smearing;                // 0: chosen
+  double range;                   // smearing of a Gaussian splitting; 0: chosen
   std::array<int64_t, 3> points;  // any 0: chosen
   int order;                      // 0: chosen
+  double exponent = 1;            // p of 1/r^p, above 0, up to 6
+  Splitting splitting = Splitting::gaussian;
+  Window window = Window::bspline;
 };
 
 struct MeshPlan {
-  double smearing;
-  std::array<int64_t, 3> points;
-  int order;
-  double real_space_error;  // estimated, relative
+  MeshSettings settings;
+  double real_space_error;  // estimated, relative; of a prolate splitting that of its spectrum
   double mesh_error;        // estimated, relative
 };
 
-// Throws Error on a cell of zero volume, numbers out of range, or an accuracy that no mesh reaches.
+// The cheapest settings by `cost_model()` whose estimated error is below the accuracy, with a
+// margin for what the estimate cannot know: charges on a lattice, whose errors add up, and cells
+// of few atoms. Automatic splitting is prolate for 1/r, unless a smearing is given, and Gaussian
+// else. Throws Error on a cell of zero volume, numbers out of range, combinations that do not
+// exist, or an accuracy that nothing reaches.
 MeshPlan plan_mesh(const MeshPlanRequest &request);
 
-// RMS error from truncating the real-space sum at `cutoff`, relative to the typical potential, for
-// uncorrelated charges of number density `density` (Kolafa and Perram 1992, DOI
-// 10.1080/08927029208049126, for potentials), times margins for the shells of a crystal and for
-// cells of few atoms.
-double real_space_error(double density, int64_t atoms, double cutoff, double smearing);
+// Estimated errors of given settings, relative to the potential of an ionic crystal.
+MeshPlan rated(const Matrix3 &cell, int64_t atoms, const MeshSettings &settings);
 
-// RMS error of the mesh, relative likewise: the part of the long-range potential that the optimal
-// influence function cannot recover (Ballenegger, Cerda, Holm 2012, DOI 10.1021/ct2001792),
-// integrated over the Brillouin zone of the mesh; any cell.
-double mesh_error(const Matrix3 &cell, int64_t atoms, double smearing,
-                  const std::array<int64_t, 3> &points, int order);
+// Pairs within the cutoff, of both orders.
+double expected_pairs(const Matrix3 &cell, int64_t atoms, double cutoff);
 
 }  // namespace loremd
