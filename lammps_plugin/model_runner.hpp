@@ -12,7 +12,7 @@
 
 #include "communicator.hpp"  // csrc/torch: how an op reaches other ranks
 
-#define LOREMD_RUNNER_VERSION 1
+#define LOREMD_RUNNER_VERSION 2
 
 extern "C" {
 
@@ -32,17 +32,20 @@ typedef struct loremd_model_info {
 } loremd_model_info;
 
 typedef struct loremd_plan_request {
-  double cell[9];   // rows are the cell vectors
-  int64_t atoms;    // in the whole cell
-  double cutoff;    // real-space sum: pairs are complete up to here
-  double accuracy;  // relative error of the potentials
-  double smearing;  // 0: chosen
-  int64_t mesh[3];  // any 0: chosen
-  int64_t order;    // 0: chosen
+  double cell[9];         // rows are the cell vectors
+  int64_t atoms;          // in the whole cell
+  double cutoff;          // real-space sum: pairs are complete up to here
+  double accuracy;        // relative error of the potentials
+  double smearing;        // 0: chosen
+  int64_t mesh[3];        // any 0: chosen
+  int64_t order;          // 0: chosen
+  const char *splitting;  // "auto", "gaussian", "prolate"
 } loremd_plan_request;
 
 typedef struct loremd_plan {
-  double smearing;
+  double smearing;             // of a Gaussian splitting
+  double splitting_bandlimit;  // of a prolate one; 0: Gaussian
+  double window_bandlimit;     // of a prolate window; 0: B-spline
   int64_t mesh[3];
   int64_t order;
   double real_space_error;  // estimated, relative error of the potentials
@@ -86,6 +89,8 @@ typedef struct loremd_runner {
   void (*close)(loremd_model *);
   const loremd_model_info *(*info)(const loremd_model *);
   int (*plan)(loremd_model *, const loremd_plan_request *, loremd_plan *);
+  // Estimated relative error of the plan of now in the cell of the request.
+  int (*plan_error)(loremd_model *, const loremd_plan_request *, double *error);
   int (*evaluate)(loremd_model *, const loremd_input *, loremd_output *);
   void (*reset_times)(loremd_model *);
   const loremd_times *(*times)(const loremd_model *);

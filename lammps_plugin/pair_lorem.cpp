@@ -217,6 +217,7 @@ loremd_plan_request PairLorem::plan_request() const {
   request.accuracy = settings_.accuracy;
   std::copy_n(settings_.mesh, 3, request.mesh);
   request.order = settings_.order;
+  request.splitting = settings_.splitting.c_str();
   return request;
 }
 
@@ -227,6 +228,7 @@ void PairLorem::make_plan() {
   if (runner_->plan(model_, &request, &plan_) != 0) throw std::runtime_error(runner_->last_error());
   planned_ = true;
   if (before.smearing != plan_.smearing || before.order != plan_.order ||
+      before.splitting_bandlimit != plan_.splitting_bandlimit ||
       !std::equal(before.mesh, before.mesh + 3, plan_.mesh))
     reported_ = false;
 }
@@ -244,15 +246,13 @@ void PairLorem::make_or_keep_plan() {
   report();
 }
 
-// Whether smearing, mesh and order of now meet the accuracy in the box of now.
+// Whether the plan of now meets the accuracy in the box of now.
 bool PairLorem::plan_holds() {
-  loremd_plan_request request = plan_request();
-  request.smearing = plan_.smearing;
-  request.order = plan_.order;
-  std::copy_n(plan_.mesh, 3, request.mesh);
-  loremd_plan same = {};
-  if (runner_->plan(model_, &request, &same) != 0) throw std::runtime_error(runner_->last_error());
-  return estimated_error(same) <= kTolerance * settings_.accuracy;
+  const loremd_plan_request request = plan_request();
+  double error = 0.0;
+  if (runner_->plan_error(model_, &request, &error) != 0)
+    throw std::runtime_error(runner_->last_error());
+  return error <= kTolerance * settings_.accuracy;
 }
 
 void PairLorem::report() {

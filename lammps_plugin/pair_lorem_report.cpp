@@ -21,9 +21,13 @@ std::string elements_of(const loremd_model_info &info) {
 std::string long_range_block(const loremd_model_info &info, const loremd_plan_request &request,
                              const loremd_plan &plan) {
   const double total = std::hypot(plan.real_space_error, plan.mesh_error);
-  return line("long range", fmt::format("mesh, gaussian splitting, B-spline window, {} channels",
-                                        info.channels)) +
-         line("smearing", fmt::format("{:.8g} angstrom", plan.smearing)) +
+  const bool gaussian = plan.splitting_bandlimit == 0.0;
+  return line("long range",
+              fmt::format("mesh, {} splitting, {} window, {} channels",
+                          gaussian ? "gaussian" : "prolate",
+                          plan.window_bandlimit == 0.0 ? "B-spline" : "prolate", info.channels)) +
+         (gaussian ? line("smearing", fmt::format("{:.8g} angstrom", plan.smearing))
+                   : line("bandlimit", fmt::format("{:.8g} / cutoff", plan.splitting_bandlimit))) +
          line("order", std::to_string(plan.order)) +
          line("mesh", fmt::format("{} {} {}", plan.mesh[0], plan.mesh[1], plan.mesh[2])) +
          line("real-space cutoff", fmt::format("{:.8g} angstrom", request.cutoff)) +

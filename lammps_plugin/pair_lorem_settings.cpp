@@ -12,7 +12,7 @@ using namespace LAMMPS_NS;
 
 namespace {
 
-constexpr int64_t kSmallestOrder = 3, kLargestOrder = 8;
+constexpr int64_t kSmallestOrder = 3, kLargestOrder = 10;
 constexpr double kSmallestAccuracy = 1e-12, kLargestAccuracy = 0.1;
 
 // The words of one pair_style command, taken from the front.
@@ -83,13 +83,6 @@ int64_t parse_order(Words &words) {
   return order;
 }
 
-std::string parse_splitting(Words &words) {
-  const std::string splitting = words.one_of("splitting", {"auto", "gaussian", "prolate"});
-  if (splitting == "prolate")
-    words.stop("splitting 'prolate' is not available in this version; available: auto, gaussian");
-  return splitting;
-}
-
 double parse_rspace(Words &words) {
   if (words.next_is("auto")) return words.next(), 0.0;
   const double rspace = words.number("rspace");
@@ -120,7 +113,7 @@ LoremSettings LoremSettings::parse(LAMMPS *lmp, int narg, char **arg) {
     else if (keyword == "order")
       settings.order = parse_order(words);
     else if (keyword == "splitting")
-      settings.splitting = parse_splitting(words);
+      settings.splitting = words.one_of("splitting", {"auto", "gaussian", "prolate"});
     else if (keyword == "rspace")
       settings.rspace = parse_rspace(words);
     else if (keyword == "precision")

@@ -51,11 +51,12 @@ RULES = (
 # ops <- potentials <- blocks <- model <- files and training <- command line; never upwards
 LAYERS = (
     ("_library", "ops", "geometry", "spherical", "clebsch_gordan", "neighbors"),
-    ("ewald", "mesh", "tuning"),
+    ("splitting", "compact", "lattice"),
+    ("ewald", "mesh", "combined", "machine", "spectrum", "tuning"),
     ("blocks", "slots"),
     ("model",),
     ("checkpoint", "export", "calculator", "config", "data"),
-    ("initial", "evaluate", "plots", "installation"),
+    ("initial", "evaluate", "plots", "installation", "benchmark"),
     ("train",),
     ("progress",),
     ("cli", "__main__"),

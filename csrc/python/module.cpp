@@ -7,6 +7,7 @@
 
 #include "dispatch.hpp"
 #include "math/bspline.hpp"
+#include "math/pswf.hpp"
 #include "mesh/influence.hpp"
 #include "tuning/mesh_plan.hpp"
 
@@ -32,19 +33,36 @@ Array window_weights(double fraction, int order, int derivative) {
                 "; allowed: 0, 1, 2");
   Array weights(order);
   loremd::dispatch_order(order, [&](auto p) {
-    double w[3][p()];
-    loremd::bspline_weights<p()>(fraction, w[0], w[1], w[2]);
-    std::copy_n(w[derivative], p(), weights.mutable_data());
+    double *w = weights.mutable_data();
+    if (derivative == 0) loremd::bspline_weights<p(), 0>(fraction, w);
+    if (derivative == 1) loremd::bspline_weights<p(), 1>(fraction, w);
+    if (derivative == 2) loremd::bspline_weights<p(), 2>(fraction, w);
   });
   return weights;
 }
 
-Array influence_sum(const Array &metric, std::array<int64_t, 3> mesh, int order, double smearing) {
+loremd::EvenSeries series_of(const Array &terms) {
+  loremd::check(terms.ndim() == 1, "expected Legendre terms of one dimension");
+  return {terms.data(), static_cast<int>(terms.size())};
+}
+
+Array influence_sum(const Array &metric, std::array<int64_t, 3> mesh, int order, double smearing,
+                    const Array &window, double exponent, const Array &splitting) {
   const auto rows = matrix_of(metric);
   loremd::check_mesh(mesh, order);
   Array influence({mesh[0], mesh[1], mesh[2] / 2 + 1});
-  loremd::influence_sum({&rows[0][0], nullptr, mesh, order, smearing}, influence.mutable_data());
+  loremd::SmoothPart smooth;
+  smooth.exponent = exponent;
+  smooth.range = smearing;
+  smooth.shape = series_of(splitting);
+  loremd::influence_sum({&rows[0][0], nullptr, mesh, order, series_of(window), smooth},
+                        influence.mutable_data());
   return influence;
+}
+
+Array prolate_shape(double bandlimit) {
+  const auto terms = loremd::prolate_shape(bandlimit);
+  return Array(static_cast<py::ssize_t>(terms.size()), terms.data());
 }
 
 py::dict plan_mesh(const Array &cell, int64_t atoms, double cutoff, double accuracy,
@@ -52,9 +70,9 @@ py::dict plan_mesh(const Array &cell, int64_t atoms, double cutoff, double accur
   const auto plan = loremd::plan_mesh(
       {matrix_of(cell), atoms, channels, cutoff, accuracy, smearing, mesh, order});
   py::dict result;
-  result["smearing"] = plan.smearing;
-  result["mesh"] = plan.points;
-  result["order"] = plan.order;
+  result["smearing"] = plan.settings.range;
+  result["mesh"] = plan.settings.points;
+  result["order"] = plan.settings.order;
   result["real_space_error"] = plan.real_space_error;
   result["mesh_error"] = plan.mesh_error;
   return result;
@@ -71,9 +89,15 @@ PYBIND11_MODULE(_core, m) {
   m.def("window_weights", &window_weights, "fraction"_a, "order"_a, "derivative"_a = 0,
         "B-spline weights (order,) of the mesh points around a coordinate, or their derivative "
         "by it in units of the mesh spacing; see csrc/core/math/bspline.hpp.");
+  const Array none(py::ssize_t(0));
+  m.def("prolate_shape", &prolate_shape, "bandlimit"_a,
+        "Legendre terms of the prolate shape of windows and splittings; see "
+        "csrc/core/math/pswf.hpp.");
   m.def("influence_sum", &influence_sum, "metric"_a, "mesh"_a, "order"_a, "smearing"_a,
+        "window"_a = none, "exponent"_a = 1.0, "splitting"_a = none,
         "Optimal influence function (nx, ny, nz//2+1) without the factor points/volume; metric is "
-        "the inverse of cell @ cell.T.");
+        "the inverse of cell @ cell.T. window and splitting are Legendre terms (prolate_shape), "
+        "none for B-spline and Gaussian; with a splitting, smearing is where it ends.");
   m.def("plan_mesh", &plan_mesh, "cell"_a, "atoms"_a, "cutoff"_a, "accuracy"_a, "channels"_a = 1,
         "smearing"_a = 0.0, "mesh"_a = std::array<int64_t, 3>{0, 0, 0}, "order"_a = 0,
         "Smearing, mesh and order for a relative accuracy of the potentials, with the estimated "

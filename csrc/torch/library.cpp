@@ -5,38 +5,67 @@
 #include <torch/library.h>
 
 TORCH_LIBRARY(loremd, m) {
-  m.def("spread(Tensor fractions, Tensor charges, SymInt[] mesh_shape, int order) -> Tensor");
+  m.def(
+      "spread(Tensor fractions, Tensor charges, SymInt[] mesh_shape, int order, "
+      "Tensor? window=None) -> Tensor");
   m.def(
       "spread_directional(Tensor fractions, Tensor directions, Tensor charges, "
-      "SymInt[] mesh_shape, int order) -> Tensor");
-  m.def("interpolate(Tensor fractions, Tensor mesh, int order) -> Tensor");
+      "SymInt[] mesh_shape, int order, Tensor? window=None) -> Tensor");
+  m.def("interpolate(Tensor fractions, Tensor mesh, int order, Tensor? window=None) -> Tensor");
   m.def(
-      "interpolate_directional(Tensor fractions, Tensor directions, Tensor mesh, int order) "
-      "-> Tensor");
-  m.def("interpolate_gradient(Tensor fractions, Tensor mesh, Tensor charges, int order) -> Tensor");
+      "interpolate_directional(Tensor fractions, Tensor directions, Tensor mesh, int order, "
+      "Tensor? window=None) -> Tensor");
   m.def(
-      "interpolate_with_gradient(Tensor fractions, Tensor mesh, Tensor charges, int order) "
-      "-> (Tensor values, Tensor gradient)");
+      "interpolate_gradient(Tensor fractions, Tensor mesh, Tensor charges, int order, "
+      "Tensor? window=None) -> Tensor");
+  m.def(
+      "interpolate_with_gradient(Tensor fractions, Tensor mesh, Tensor charges, int order, "
+      "Tensor? window=None) -> (Tensor values, Tensor gradient)");
   m.def(
       "interpolate_gradient_directional(Tensor fractions, Tensor directions, Tensor mesh, "
-      "Tensor charges, int order) -> Tensor");
+      "Tensor charges, int order, Tensor? window=None) -> Tensor");
 
   m.def("convolve(Tensor mesh, Tensor influence) -> Tensor");
   m.def("correlate(Tensor a, Tensor b) -> Tensor");
 
-  m.def("influence_sum(Tensor metric, SymInt[] mesh_shape, int order, float smearing) -> Tensor");
+  m.def(
+      "mesh_potential(Tensor fractions, Tensor charges, Tensor influence, SymInt[] mesh_shape, "
+      "int order, Tensor? window=None, int comm=0) -> Tensor");
+  m.def(
+      "mesh_potential_forward(Tensor fractions, Tensor charges, Tensor influence, "
+      "SymInt[] mesh_shape, int order, Tensor? window, int comm, bool with_field, "
+      "bool with_spectrum) -> (Tensor values, Tensor field, Tensor spectrum)");
+  m.def(
+      "mesh_potential_backward(Tensor fractions, Tensor charges, Tensor influence, "
+      "SymInt[] mesh_shape, int order, Tensor? window, int comm, Tensor field, Tensor spectrum, "
+      "Tensor grad) -> (Tensor by_fractions, Tensor by_charges, Tensor by_influence)");
+  m.def(
+      "mesh_energy(Tensor fractions, Tensor charges, Tensor influence, SymInt[] mesh_shape, "
+      "int order, Tensor? window=None, int comm=0) -> Tensor");
+  m.def(
+      "mesh_energy_forward(Tensor fractions, Tensor charges, Tensor influence, "
+      "SymInt[] mesh_shape, int order, Tensor? window, int comm, bool with_correlation) "
+      "-> (Tensor energy, Tensor values, Tensor gradient, Tensor correlation)");
+  m.def("prolate_shape(float bandlimit) -> Tensor");
+
+  m.def(
+      "influence_sum(Tensor metric, SymInt[] mesh_shape, int order, float smearing, "
+      "Tensor? window=None, Tensor? interaction=None) -> Tensor");
   m.def(
       "influence_sum_directional(Tensor metric, Tensor direction, SymInt[] mesh_shape, int order, "
-      "float smearing) -> Tensor");
+      "float smearing, Tensor? window=None, Tensor? interaction=None) -> Tensor");
   m.def(
       "influence_sum_gradient(Tensor metric, Tensor weights, SymInt[] mesh_shape, int order, "
-      "float smearing) -> Tensor");
+      "float smearing, Tensor? window=None, Tensor? interaction=None) -> Tensor");
   m.def(
       "influence_sum_gradient_directional(Tensor metric, Tensor direction, Tensor weights, "
-      "SymInt[] mesh_shape, int order, float smearing) -> Tensor");
+      "SymInt[] mesh_shape, int order, float smearing, Tensor? window=None, Tensor? "
+      "interaction=None) -> Tensor");
 
   m.def("pair_sum(Tensor weights, Tensor charges, Tensor pairs, SymInt n_out) -> Tensor");
   m.def("pair_dot(Tensor a, Tensor b, Tensor pairs) -> Tensor");
+  m.def("gamma_tail(Tensor x, float a, float b, int derivative=0) -> Tensor");
+  m.def("compact_sharp(Tensor x, float range, Tensor series, int derivative=0) -> Tensor");
 
   m.def("halo_exchange(Tensor owned, SymInt n, int comm) -> Tensor");
   m.def("halo_reduce(Tensor all, SymInt n_owned, int comm) -> Tensor");
@@ -48,4 +77,16 @@ TORCH_LIBRARY(loremd, m) {
   m.def(
       "mesh_errors(Tensor cell, int atoms, float cutoff, float smearing, int[] mesh_shape, "
       "int order) -> (float, float)");
+  m.def(
+      "plan(Tensor cell, int atoms, int channels, float cutoff, float accuracy, float exponent, "
+      "str splitting, float range, str window, int[] mesh, int order) "
+      "-> (str, float, float, int[], int, float, float, float)");
+  m.def(
+      "plan_errors(Tensor cell, int atoms, float cutoff, float exponent, float range, "
+      "float splitting_bandlimit, int[] mesh, int order, float window_bandlimit) "
+      "-> (float, float, float, float)");
+  m.def(
+      "plan_cost(Tensor cell, int atoms, int channels, float cutoff, int[] mesh, int order) "
+      "-> float");
+  m.def("set_cost_model(float[] constants) -> ()");
 }

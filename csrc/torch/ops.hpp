@@ -13,41 +13,63 @@ namespace loremd_torch {
 using at::Tensor;
 using c10::SymInt;
 using c10::SymIntArrayRef;
+using OptionalTensor = std::optional<Tensor>;  // of window and interaction: Legendre terms
 
 // mesh/spread.hpp, mesh/interpolate.hpp. `fractions` (n, 3): positions in units of the cell
-// vectors.
+// vectors; `window`: Legendre terms of its shape (1-D float64), none for the B-spline.
 Tensor spread(const Tensor &fractions, const Tensor &charges, SymIntArrayRef mesh_shape,
-              int64_t order);
+              int64_t order, const OptionalTensor &window);
 Tensor spread_directional(const Tensor &fractions, const Tensor &directions, const Tensor &charges,
-                          SymIntArrayRef mesh_shape, int64_t order);
-Tensor interpolate(const Tensor &fractions, const Tensor &mesh, int64_t order);
+                          SymIntArrayRef mesh_shape, int64_t order, const OptionalTensor &window);
+Tensor interpolate(const Tensor &fractions, const Tensor &mesh, int64_t order,
+                   const OptionalTensor &window);
 Tensor interpolate_directional(const Tensor &fractions, const Tensor &directions,
-                               const Tensor &mesh, int64_t order);
+                               const Tensor &mesh, int64_t order, const OptionalTensor &window);
 Tensor interpolate_gradient(const Tensor &fractions, const Tensor &mesh, const Tensor &charges,
-                            int64_t order);
+                            int64_t order, const OptionalTensor &window);
 std::tuple<Tensor, Tensor> interpolate_with_gradient(const Tensor &fractions, const Tensor &mesh,
-                                                     const Tensor &charges, int64_t order);
+                                                     const Tensor &charges, int64_t order,
+                                                     const OptionalTensor &window);
 Tensor interpolate_gradient_directional(const Tensor &fractions, const Tensor &directions,
-                                        const Tensor &mesh, const Tensor &charges, int64_t order);
+                                        const Tensor &mesh, const Tensor &charges, int64_t order,
+                                        const OptionalTensor &window);
 
 // mesh/convolve.hpp
 Tensor convolve(const Tensor &mesh, const Tensor &influence);
 Tensor correlate(const Tensor &a, const Tensor &b);
 
-// mesh/influence.hpp
-Tensor influence_sum(const Tensor &metric, SymIntArrayRef mesh_shape, int64_t order,
-                     double smearing);
+// mesh_potential.cpp: interpolate(convolve(spread(charges))) in one op, and sum of charges times
+// it.
+Tensor mesh_potential(const Tensor &fractions, const Tensor &charges, const Tensor &influence,
+                      SymIntArrayRef mesh_shape, int64_t order, const OptionalTensor &window,
+                      int64_t comm);
+Tensor mesh_energy(const Tensor &fractions, const Tensor &charges, const Tensor &influence,
+                   SymIntArrayRef mesh_shape, int64_t order, const OptionalTensor &window,
+                   int64_t comm);
+
+// mesh/influence.hpp. `range` is the smearing, or the range of a compact splitting. `interaction`
+// (1-D float64): exponent, number of periodic directions, open axis, reach, and the Legendre terms
+// of a compact splitting; none: 1/r in three periodic directions, Gaussian splitting.
+Tensor influence_sum(const Tensor &metric, SymIntArrayRef mesh_shape, int64_t order, double range,
+                     const OptionalTensor &window, const OptionalTensor &interaction);
 Tensor influence_sum_directional(const Tensor &metric, const Tensor &direction,
-                                 SymIntArrayRef mesh_shape, int64_t order, double smearing);
+                                 SymIntArrayRef mesh_shape, int64_t order, double range,
+                                 const OptionalTensor &window, const OptionalTensor &interaction);
 Tensor influence_sum_gradient(const Tensor &metric, const Tensor &weights,
-                              SymIntArrayRef mesh_shape, int64_t order, double smearing);
+                              SymIntArrayRef mesh_shape, int64_t order, double range,
+                              const OptionalTensor &window, const OptionalTensor &interaction);
 Tensor influence_sum_gradient_directional(const Tensor &metric, const Tensor &direction,
                                           const Tensor &weights, SymIntArrayRef mesh_shape,
-                                          int64_t order, double smearing);
+                                          int64_t order, double range, const OptionalTensor &window,
+                                          const OptionalTensor &interaction);
 
 // edges/pair_sum.hpp. `pairs` (2, P) int64: centres, neighbours.
 Tensor pair_sum(const Tensor &weights, const Tensor &charges, const Tensor &pairs, SymInt n_out);
 Tensor pair_dot(const Tensor &a, const Tensor &b, const Tensor &pairs);
+
+// edges/screening.hpp. `x` float64 of any shape, `series` the Legendre terms of a shape.
+Tensor gamma_tail(const Tensor &x, double a, double b, int64_t derivative);
+Tensor compact_sharp(const Tensor &x, double range, const Tensor &series, int64_t derivative);
 
 // communicator.hpp
 Tensor halo_exchange(const Tensor &owned, SymInt n, int64_t comm);

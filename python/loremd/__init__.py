@@ -5,6 +5,7 @@ from . import ops
 from ._library import build_info
 from .calculator import Calculator
 from .checkpoint import import_checkpoint
+from .combined import CombinedPotential
 from .ewald import EwaldPotential
 from .export import export, load
 from .mesh import MeshPotential
@@ -14,6 +15,7 @@ from .tuning import tune
 __version__ = "0.1.0"
 __all__ = [
     "Calculator",
+    "CombinedPotential",
     "EwaldPotential",
     "Lorem",
     "MeshPotential",

@@ -161,13 +161,7 @@ class Calculator(AseCalculator):
         self._checked_cell = cell.clone()
 
     def _plan_is_good(self, cell: torch.Tensor) -> bool:
-        plan = self._plan
-        mesh = [int(plan[name]) for name in ("nx", "ny", "nz")]
-        errors = ops.mesh_errors(
-            cell, self._planned_atoms, plan["cutoff"], plan["smearing"], mesh, int(plan["order"])
-        )
-        total = float(np.hypot(errors["real_space"], errors["mesh"]))
-        return total <= self.accuracy
+        return self.model.long_range_error(cell, self._planned_atoms) <= self.accuracy
 
 
 def _read_model(model_or_path: Union[Lorem, str, Path]) -> Lorem:

@@ -1,86 +1,150 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The 1/r sum on a mesh: Ewald splitting, its smooth part by spread, convolve and interpolate.
+"""The sum of 1/r^p on a mesh: Ewald splitting, its smooth part by spread, convolve and interpolate.
 
-With a Gaussian of width η around every charge,
+With 1/r^p = sharp(r) + smooth(r),
 
-    2 V_i = Σ_{j, r < cutoff} q_j erfc(r/√2η)/r  +  smooth part on the mesh
-            - √(2/π)/η q_i  -  (Σ_j q_j)/Ω ∫_{r < cutoff} erfc(r/√2η)/r d³r,
+    2 V_i = Σ_{j, r < cutoff} q_j sharp(r)  +  Σ_j q_j smooth(r) on the mesh, without k = 0
+            - smooth(0) q_i  +  u (Σ_j q_j)/Ω,
 
-the last term being the neutralising background: 2πη²/Ω Σ_j q_j for an infinite cutoff, and cut like
-the sum it belongs to, so that the mean of what lies beyond the cutoff is not missed.
-P3M: Hockney and Eastwood; Ballenegger, Cerdà, Holm 2012, DOI 10.1021/ct2001792.
+where u is the k = 0 term that the mesh leaves out (for p < 3 the neutralising background), cut like
+the sum over pairs, so that the mean of what lies beyond the cutoff is not missed.
+P3M: Hockney and Eastwood; Ballenegger, Cerdà, Holm 2012, DOI 10.1021/ct2001792. Prolate splitting
+and window (ESP): arXiv 2505.09727.
 """
 
 import math
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
 
 from . import ops
+from .compact import sharp_part, smooth_at_zero, uniform_part
 from .geometry import check_coulomb_input, pair_vectors, periodicity, structure_sizes
+from .lattice import plane_normal
+from .splitting import exclusion, smooth, transform_at_zero
 
-SPLITTINGS = ("gaussian",)
-WINDOWS = ("bspline",)
+SPLITTINGS = ("auto", "gaussian", "prolate")
+WINDOWS = ("auto", "bspline", "prolate")
 # Relative error of the potentials that a float32 mesh reaches at best (measured in
 # tests/ops/test_mesh_potential.py); below it the mesh is float64 whatever the charges are.
 FLOAT32_FLOOR = 2e-6
 
 
+class Settings(NamedTuple):
+    """How one structure is summed."""
+
+    length: float  # smearing of the Gaussian (Å); of a compact splitting, its range
+    shape: Tensor  # Legendre terms of a compact splitting; none: Gaussian
+    mesh: List[int]
+    order: int
+    window: Tensor  # Legendre terms of the window; none: B-spline
+
+
+class Lattice(NamedTuple):
+    """The cell of the mesh: that of the structure, or a larger one where directions are open."""
+
+    cell: Tensor
+    system: Tensor  # the part of it that the structure may fill
+    periodic: int  # periodic directions: 3, 2, 0
+    open_axis: int
+    reach: float  # where the interaction ends, if not all directions are periodic
+
+
 class MeshPotential(torch.nn.Module):
-    """Potentials of point charges in three-dimensional crystals, all channels at once, O(N log N).
+    """Potentials of point charges, all channels at once, O(N log N).
 
     Args:
         cutoff: real-space cutoff (Å); the pair list must be complete up to it, pairs beyond it are
             dropped.
         accuracy: RMS error of the potentials relative to their RMS value, 1e-12 to 0.1. Below 2e-6
             the mesh is float64 even for float32 charges.
-        smearing: width η of the Gaussians (Å); 0 chooses it from cutoff and accuracy.
+        exponent: p of 1/r^p, above 0, up to 6. p = 3 needs neutral channels; for p > 3 there is no
+            neutralising background.
+        splitting: "gaussian", "prolate" (1/r only), or "auto"; or the Legendre terms of an own
+            compact shape, (terms,) float64 with the first one 1 (see ops.prolate_shape), which then
+            ends at the cutoff and needs a mesh and an order.
+        smearing: width η of the Gaussians (Å), which makes the splitting Gaussian; 0 chooses.
+        window: "bspline", "prolate" or "auto".
         mesh: numbers of mesh points along the three cell vectors; [] chooses them.
-        order: order of the B-spline window, 3 to 8; 0 chooses it.
-        splitting: "gaussian". window: "bspline".
+        order: points of the window per direction, 3 to 10; 0 chooses it.
+        exclusion_radius: above 0, the potentials are features of the exterior: the smooth part
+            alone, without what the atoms closer than this radius (Å) contribute to it, which is
+            faded out by a raised cosine to the power `exclusion_degree`. Needs a smearing; the
+            cutoff must be at least as long.
 
     What is chosen, is chosen for the cell and the number of atoms at each call, until
-    :meth:`plan` fixes it.
+    :meth:`plan` fixes it. Two periodic directions or none (1/r only) are summed on a mesh over a
+    larger cell, in which the interaction ends before it reaches an image.
     Raises ValueError for a value out of range.
     """
 
     requested_mesh: List[int]
-    mesh: List[int]
+    settings: Settings
+    report: Dict[str, float]  # what plan() returned
 
     def __init__(
         self,
         cutoff: float,
         *,
         accuracy: float = 1e-5,
+        exponent: float = 1.0,
+        splitting: "str | Tensor" = "auto",
         smearing: float = 0.0,
+        window: str = "auto",
         mesh: Optional[List[int]] = None,
         order: int = 0,
-        splitting: str = "gaussian",
-        window: str = "bspline",
+        exclusion_radius: float = 0.0,
+        exclusion_degree: int = 1,
     ):
         super().__init__()
-        for name, value, allowed in (
-            ("splitting", splitting, SPLITTINGS),
-            ("window", window, WINDOWS),
-        ):
-            if value not in allowed:
-                raise ValueError(f"{name} is '{value}'; allowed: {', '.join(allowed)}")
+        nothing = torch.empty(0, dtype=torch.float64)
         self.float32_floor = FLOAT32_FLOOR  # scripted code reads attributes, not globals
+        self.exponent = float(exponent)
+        self.exclusion_radius = float(exclusion_radius)
+        self.exclusion_degree = int(exclusion_degree)
+        if not 0.0 < self.exponent <= 6.0:
+            raise ValueError(f"exponent is {exponent}; allowed: above 0, up to 6")
+        if isinstance(splitting, Tensor):
+            if splitting.dim() != 1 or splitting.dtype != torch.float64 or not len(splitting):
+                raise ValueError(
+                    "splitting must be (terms,) float64 or a name, got "
+                    f"{tuple(splitting.shape)} {splitting.dtype}"
+                )
+            if mesh is None or order == 0:
+                raise ValueError("an own splitting has no error estimate: give mesh and order, too")
+        # no buffer: it stays float64 whatever the module is converted to
+        self.own_shape = splitting if isinstance(splitting, Tensor) else nothing
         self.cutoff = 0.0
         self.accuracy = 0.0
         self.requested_smearing = 0.0
         self.requested_mesh = []
         self.requested_order = 0
-        self.smearing = 0.0
-        self.mesh = []
-        self.order = 0
+        self.requested_splitting = ""
+        self.requested_window = ""
+        self.settings = Settings(0.0, nothing, [0, 0, 0], 0, nothing)
+        self.report: Dict[str, float] = {}
         self.planned = False
-        self.configure(cutoff, accuracy, smearing, [] if mesh is None else list(mesh), order)
+        self.configure(
+            cutoff,
+            accuracy,
+            smearing,
+            [] if mesh is None else list(mesh),
+            order,
+            splitting if isinstance(splitting, str) else "prolate",
+            window,
+        )
 
     @torch.jit.export
     def configure(
-        self, cutoff: float, accuracy: float, smearing: float, mesh: List[int], order: int
+        self,
+        cutoff: float,
+        accuracy: float,
+        smearing: float,
+        mesh: List[int],
+        order: int,
+        splitting: str = "auto",
+        window: str = "auto",
     ) -> None:
         """Set the run-time choices, see the arguments of the class; forgets a fixed plan."""
         if not (cutoff > 0.0):
@@ -93,37 +157,71 @@ class MeshPotential(torch.nn.Module):
             raise ValueError(
                 f"mesh is {mesh}; it must be three positive numbers, or [] for automatic"
             )
-        if order != 0 and (order < 3 or order > 8):
-            raise ValueError(f"order is {order}; allowed: 3 to 8, or 0 for automatic")
+        if order != 0 and (order < 3 or order > 10):
+            raise ValueError(f"order is {order}; allowed: 3 to 10, or 0 for automatic")
+        if splitting != "auto" and splitting != "gaussian" and splitting != "prolate":
+            raise ValueError(f"splitting is '{splitting}'; allowed: auto, gaussian, prolate")
+        if window != "auto" and window != "bspline" and window != "prolate":
+            raise ValueError(f"window is '{window}'; allowed: auto, bspline, prolate")
+        if splitting == "prolate" and (self.exponent != 1.0 or smearing > 0.0):
+            raise ValueError(
+                f"splitting is 'prolate' with exponent {self.exponent} and smearing {smearing}; it "
+                "exists for exponent 1 and has no smearing: use 'gaussian'"
+            )
+        if self.exclusion_radius > 0.0 and (smearing == 0.0 or cutoff < self.exclusion_radius):
+            raise ValueError(
+                f"exclusion_radius is {self.exclusion_radius}; it needs a smearing (got {smearing})"
+                f" and a cutoff at least as long (got {cutoff})"
+            )
         self.cutoff = float(cutoff)
         self.accuracy = float(accuracy)
         self.requested_smearing = float(smearing)
         self.requested_mesh = mesh
         self.requested_order = order
+        self.requested_splitting = splitting
+        self.requested_window = window
         self.planned = False
 
     @torch.jit.export
     def plan(self, cell: Tensor, n_atoms: int, channels: int) -> Dict[str, float]:
         """Choose what is automatic for this cell and number of atoms, and keep it.
 
-        Returns smearing, nx, ny, nz, order, cutoff and the estimated relative errors
-        real_space_error and mesh_error. Raises ValueError where no mesh reaches the accuracy.
+        Returns smearing (0 for a compact splitting), nx, ny, nz, order, cutoff, the bandlimits
+        splitting_bandlimit and window_bandlimit (0: Gaussian, B-spline) and the estimated relative
+        errors real_space_error and mesh_error; absolute_error is that of the potentials of
+        charges one. Raises ValueError where no mesh reaches the accuracy.
         """
-        smearing, mesh, order, real_space_error, mesh_error = self._chosen(cell, n_atoms, channels)
-        self.smearing = smearing
-        self.mesh = mesh
-        self.order = order
+        settings, report = self._chosen(cell, n_atoms, channels)
+        self.settings = settings
+        self.report = report
         self.planned = True
-        return {
-            "smearing": smearing,
-            "nx": float(mesh[0]),
-            "ny": float(mesh[1]),
-            "nz": float(mesh[2]),
-            "order": float(order),
-            "cutoff": self.cutoff,
-            "real_space_error": real_space_error,
-            "mesh_error": mesh_error,
-        }
+        if self.own_shape.numel() > 0:
+            self.report["absolute_error"] = math.nan
+        else:
+            self.report["absolute_error"] = self._absolute_error(cell, n_atoms)
+        return report
+
+    @torch.jit.export
+    def plan_error(self, cell: Tensor, n_atoms: int) -> float:
+        """Estimated relative error of the plan of now in another cell (NaN: no estimate)."""
+        if not self.planned:
+            raise ValueError("there is no plan; call plan() before")
+        error = math.sqrt(self.report["real_space_error"] ** 2 + self.report["mesh_error"] ** 2)
+        return error * self._absolute_error(cell, n_atoms) / self.report["absolute_error"]
+
+    def _absolute_error(self, cell: Tensor, n_atoms: int) -> float:
+        sharp, mesh, _, _ = ops.plan_errors(
+            cell.detach(),
+            max(n_atoms, 1),
+            self.cutoff,
+            self.exponent,
+            self.settings.length,
+            self.report["splitting_bandlimit"],
+            self.settings.mesh,
+            self.settings.order,
+            self.report["window_bandlimit"],
+        )
+        return math.sqrt(sharp * sharp + mesh * mesh)
 
     def forward(
         self,
@@ -145,94 +243,248 @@ class MeshPotential(torch.nn.Module):
             cell: (3, 3) float64, rows are lattice vectors; (B, 3, 3) with ``batch``.
             pairs: (2, P) int64, full list, row 0 the centre (owned), row 1 the neighbour;
                 shifts: (P, 3) int64.
-            pbc: (3,) or (B, 3) bool, all True; None means that.
+            pbc: (3,) or (B, 3) bool: three, two or no periodic directions; None means three.
             batch: (n,) int64, the structure of each atom, non-decreasing.
             n_owned: number of owned atoms, which come first; -1 means all.
             comm: handle of a communicator to the other ranks; 0 is this process alone. Other ranks
-                need a fixed :meth:`plan`.
+                need a fixed :meth:`plan` and three periodic directions.
         Returns:
-            (n_owned, C) potentials ½ Σ q/r in units of charge / Å, dtype of the charges.
+            (n_owned, C) potentials ½ Σ q/r^p in units of charge / Å^p, dtype of the charges.
         Raises:
-            ValueError: shapes or dtypes are wrong, the cell has no volume, a direction is not
-                periodic, a position is not finite, the mesh is too coarse for the order.
+            ValueError: shapes or dtypes are wrong, the cell has no volume, one direction is
+                periodic, a position is not finite, the mesh is too coarse for the order, a channel
+                is charged and p = 3.
         """
         owned = positions.shape[0] if n_owned < 0 else n_owned
         check_coulomb_input(positions, charges, cell, pairs, shifts, owned, batch)
         cells = cell.reshape(-1, 3, 3)
         sizes = structure_sizes(positions, cells, batch)
-        if not bool(periodicity(pbc, cells).all()):
-            raise ValueError(
-                "MeshPotential needs three periodic directions (pbc all True); "
-                "EwaldPotential takes two or none, too"
-            )
+        periodic = periodicity(pbc, cells)
         if len(sizes) == 1:
             sizes[0] = owned
         elif owned != positions.shape[0]:
             raise ValueError(f"{len(sizes)} structures with ghosts; ghosts go with one structure")
-        if comm != 0 and not self.planned:
-            raise ValueError("on several ranks MeshPotential needs a plan; call plan() before")
+        if comm != 0 and not (self.planned and bool(periodic.all())):
+            raise ValueError(
+                "on several ranks MeshPotential needs a plan (call plan() before) and three "
+                "periodic directions"
+            )
         values = charges.to(torch.float64 if self.accuracy < self.float32_floor else charges.dtype)
         if comm != 0:
             # Zero, and a link to the positions: the charges of a rank without atoms depend on
             # nothing, but the backward of its exchanges must run as that of the other ranks.
             values = values + positions[:0].sum().to(values.dtype)
         smooth: List[Tensor] = []
-        smearings: List[float] = []
+        used: List[Settings] = []
         start = 0
         for b in range(len(sizes)):
             part = slice(start, start + sizes[b])
-            smearing, mesh, order = self._settings(cells[b], sizes[b], charges.shape[1])
-            smooth.append(
-                self._smooth_part(
-                    positions[part], values[part], cells[b], smearing, mesh, order, comm
-                )
-            )
-            smearings.append(smearing)
+            points, own = positions[part], values[part]
+            lattice = self._lattice(points, cells[b], periodic[b])
+            settings = self._settings(lattice, points, charges.shape[1])
+            smooth.append(self._smooth_part(points, own, lattice, settings, comm))
+            used.append(settings)
             start += sizes[b]
-        sharp = self._real_space(positions, values, cells, pairs, shifts, batch, smearings, comm)
+        sharp = self._real_space(positions, values, cells, pairs, shifts, batch, used, comm)
         return (0.5 * (torch.cat(smooth, 0) + sharp)).to(charges.dtype)
+
+    @torch.jit.export
+    def energy(
+        self,
+        positions: Tensor,
+        charges: Tensor,
+        cell: Tensor,
+        pairs: Tensor,
+        shifts: Tensor,
+        pbc: Optional[Tensor] = None,
+    ) -> Tensor:
+        """Σ_i Σ_c q_ic V_ic of one structure, a float64 number; arguments as in :meth:`forward`.
+
+        The sum of charges times potentials, differentiable as they are, with one convolution for
+        energy and gradients together: for charges that are given, as those of a force field.
+        """
+        check_coulomb_input(positions, charges, cell, pairs, shifts, positions.shape[0], None)
+        cells = cell.reshape(1, 3, 3)
+        lattice = self._lattice(positions, cells[0], periodicity(pbc, cells)[0])
+        values = charges.to(torch.float64 if self.accuracy < self.float32_floor else charges.dtype)
+        settings = self._settings(lattice, positions, charges.shape[1])
+        smooth = ops.mesh_energy(
+            positions,
+            values,
+            lattice.cell,
+            self._influence(lattice, settings, values.dtype),
+            settings.mesh,
+            settings.order,
+            _optional(settings.window),
+        )
+        rest = self._without_waves(values, lattice, settings, 0)
+        rest = rest + self._real_space(positions, values, cells, pairs, shifts, None, [settings], 0)
+        return 0.5 * (smooth + (values * rest).sum(dtype=torch.float64))
 
     def _chosen(
         self, cell: Tensor, n_atoms: int, channels: int
-    ) -> Tuple[float, List[int], int, float, float]:
-        """What was asked for, the rest chosen, and the estimated errors; see ops.plan_mesh."""
-        return ops.plan_mesh(
+    ) -> Tuple[Settings, Dict[str, float]]:
+        """What was asked for and the rest chosen, and what plan() reports."""
+        nothing = torch.empty(0, dtype=torch.float64)
+        if self.own_shape.numel() > 0:
+            bspline = nothing
+            settings = Settings(
+                self.cutoff, self.own_shape, self.requested_mesh, self.requested_order, bspline
+            )
+            return settings, self._report(settings, 0.0, 0.0, math.nan, math.nan)
+        splitting, length, bandlimit, mesh, order, window, sharp_error, mesh_error = ops.plan(
             cell.detach(),
             max(n_atoms, 1),
             channels,
             self.cutoff,
             self.accuracy,
+            self.exponent,
+            self.requested_splitting,
             self.requested_smearing,
+            self.requested_window,
             self.requested_mesh,
             self.requested_order,
         )
+        settings = Settings(
+            length,
+            nothing if splitting == "gaussian" else ops.prolate_shape(bandlimit),
+            mesh,
+            order,
+            nothing if window == 0.0 else ops.prolate_shape(window),
+        )
+        return settings, self._report(settings, bandlimit, window, sharp_error, mesh_error)
 
-    def _settings(self, cell: Tensor, n_atoms: int, channels: int) -> Tuple[float, List[int], int]:
-        """Smearing, mesh and order: the fixed plan, or one for this cell."""
-        if self.planned:
-            return self.smearing, self.mesh, self.order
-        smearing, mesh, order, _, _ = self._chosen(cell, n_atoms, channels)
-        return smearing, mesh, order
+    def _report(
+        self,
+        settings: Settings,
+        bandlimit: float,
+        window: float,
+        sharp_error: float,
+        mesh_error: float,
+    ) -> Dict[str, float]:
+        return {
+            "smearing": settings.length if settings.shape.numel() == 0 else 0.0,
+            "splitting_bandlimit": bandlimit,
+            "window_bandlimit": window,
+            "nx": float(settings.mesh[0]),
+            "ny": float(settings.mesh[1]),
+            "nz": float(settings.mesh[2]),
+            "order": float(settings.order),
+            "cutoff": self.cutoff,
+            "real_space_error": sharp_error,
+            "mesh_error": mesh_error,
+        }
+
+    def _lattice(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> Lattice:
+        """The cell of the mesh. Sizes of open directions are rounded up, so that they seldom change
+        while the atoms move."""
+        flags = [bool(pbc[0]), bool(pbc[1]), bool(pbc[2])]
+        n_periodic = int(flags[0]) + int(flags[1]) + int(flags[2])
+        if n_periodic == 3:
+            return Lattice(cell, cell, 3, 2, 0.0)
+        if n_periodic == 1 or self.exponent != 1.0:
+            raise ValueError(
+                f"pbc has {n_periodic} periodic directions and the exponent is {self.exponent}; "
+                "allowed: three, for exponent 1 also two or none"
+            )
+        if n_periodic == 2:
+            axis = flags.index(False)
+            normal, _ = plane_normal(cell, axis)
+            extent = self._extent(positions @ normal)
+            reach = extent + self.cutoff
+            rows, filled = [cell[0], cell[1], cell[2]], [cell[0], cell[1], cell[2]]
+            rows[axis] = 2.0 * reach * normal
+            filled[axis] = extent * normal
+            return Lattice(torch.stack(rows), torch.stack(filled), 2, axis, reach)
+        extents = torch.zeros(3, dtype=torch.float64, device=positions.device)
+        for a in range(3):
+            extents[a] = self._extent(positions[:, a])
+        reach = float(extents.norm()) + self.cutoff
+        whole = torch.diag(extents + (reach + self.cutoff))
+        return Lattice(whole, torch.diag(extents), 0, 2, reach)
+
+    def _extent(self, heights: Tensor) -> float:
+        unit = 0.5 * self.cutoff
+        if heights.numel() == 0:
+            return unit
+        extent = float(heights.detach().max() - heights.detach().min())
+        if not math.isfinite(extent):
+            raise ValueError("a position is not finite; check the structure or the time step")
+        return unit * (math.floor(extent / unit) + 1.0)
+
+    def _settings(self, lattice: Lattice, positions: Tensor, channels: int) -> Settings:
+        """The fixed plan, or one for this structure."""
+        if lattice.periodic == 3:
+            if self.planned:
+                return self.settings
+            return self._chosen(lattice.cell, positions.shape[0], channels)[0]
+        chosen = self._chosen(lattice.system, positions.shape[0], channels)[0]
+        if len(self.requested_mesh) > 0:
+            return chosen
+        stretch = lattice.cell.detach().norm(2.0, 1) / lattice.system.detach().norm(2.0, 1)
+        mesh: List[int] = []
+        for a in range(3):
+            mesh.append(_smooth_size(math.ceil(float(stretch[a]) * chosen.mesh[a] - 1e-6)))
+        return Settings(chosen.length, chosen.shape, mesh, chosen.order, chosen.window)
+
+    def _influence(self, lattice: Lattice, settings: Settings, dtype: torch.dtype) -> Tensor:
+        interaction = ops.interaction(
+            self.exponent,
+            _optional(settings.shape),
+            lattice.periodic,
+            lattice.open_axis,
+            lattice.reach,
+        )
+        return ops.influence(
+            lattice.cell,
+            settings.mesh,
+            settings.order,
+            settings.length,
+            _optional(settings.window),
+            interaction,
+        ).to(dtype)
 
     def _smooth_part(
-        self,
-        positions: Tensor,
-        charges: Tensor,
-        cell: Tensor,
-        smearing: float,
-        mesh_shape: List[int],
-        order: int,
-        comm: int,
+        self, positions: Tensor, charges: Tensor, lattice: Lattice, settings: Settings, comm: int
     ) -> Tensor:
-        """All of 2V that needs no pairs: mesh, self term and background, of one structure."""
-        local = ops.spread(positions, charges, cell, mesh_shape, order)
-        mesh = ops.sum_over_ranks(local, comm)
-        influence = ops.influence(cell, mesh_shape, order, smearing).to(charges.dtype)
-        smooth = ops.interpolate(positions, ops.convolve(mesh, influence), cell, order)
-        total_charge = ops.sum_over_ranks(charges.to(torch.float64).sum(0), comm)
-        density = total_charge / torch.abs(torch.linalg.det(cell))
-        background = (_screened_volume(self.cutoff, smearing) * density).to(charges.dtype)
-        return smooth - math.sqrt(2.0 / math.pi) / smearing * charges - background
+        """All of 2V that needs no pairs, of one structure."""
+        waves = ops.mesh_potential(
+            positions,
+            charges,
+            lattice.cell,
+            self._influence(lattice, settings, charges.dtype),
+            settings.mesh,
+            settings.order,
+            _optional(settings.window),
+            comm,
+        )
+        return waves + self._without_waves(charges, lattice, settings, comm)
+
+    def _without_waves(
+        self, charges: Tensor, lattice: Lattice, settings: Settings, comm: int
+    ) -> Tensor:
+        """What a charge sees of itself on the mesh, taken off, and the term of k = 0."""
+        own = -smooth_at_zero(self.exponent, settings.length, settings.shape) * charges
+        if lattice.periodic != 3:
+            return own
+        total = ops.sum_over_ranks(charges.to(torch.float64).sum(0), comm)
+        if self.exponent == 3.0:
+            self._check_neutral(charges, total, comm)
+            return own
+        if self.exclusion_radius > 0.0:
+            uniform = transform_at_zero(self.exponent, settings.length)
+        else:
+            uniform = uniform_part(self.exponent, settings.length, settings.shape, self.cutoff)
+        density = total / torch.abs(torch.linalg.det(lattice.cell))
+        return own + (uniform * density).to(charges.dtype)
+
+    def _check_neutral(self, charges: Tensor, total: Tensor, comm: int) -> None:
+        sizes = ops.sum_over_ranks(charges.detach().to(torch.float64).abs().sum(0), comm)
+        if bool((total.detach().abs() > 1e-6 * sizes).any()):
+            raise ValueError(
+                f"exponent is 3 and a net charge is {float(total.detach().abs().max())}; the sum of "
+                "1/r^3 exists for neutral channels only"
+            )
 
     def _real_space(
         self,
@@ -242,32 +494,51 @@ class MeshPotential(torch.nn.Module):
         pairs: Tensor,
         shifts: Tensor,
         batch: Optional[Tensor],
-        smearings: List[float],
+        settings: List[Settings],
         comm: int,
     ) -> Tensor:
-        """Σ_j q_j erfc(r/√2η)/r over the pairs closer than the cutoff, (n_owned, C)."""
+        """Σ_j q_j sharp(r) over the pairs closer than the cutoff, (n_owned, C)."""
         n_owned = charges.shape[0]
+        cutoff = self.cutoff if self.exclusion_radius == 0.0 else self.exclusion_radius
         with torch.no_grad():
             squared = pair_vectors(positions, cells, pairs, shifts, batch).square().sum(1)
-            close = (squared < self.cutoff * self.cutoff) & (pairs[0] < n_owned)
+            close = (squared < cutoff * cutoff) & (pairs[0] < n_owned)
             kept = torch.nonzero(close).squeeze(1)
         pairs, shifts = pairs[:, kept], shifts[kept]
-        distances = pair_vectors(positions, cells, pairs, shifts, batch).square().sum(1).sqrt()
-        # not torch.tensor(list): TorchScript rounds its numbers to float32 whatever the dtype
-        smearing = torch.cat(
-            [torch.full([1], s, dtype=torch.float64, device=positions.device) for s in smearings]
-        )
-        width = math.sqrt(2.0) * (smearing if batch is None else smearing[batch[pairs[0]]])
-        weights = torch.erfc(distances / width) / distances
+        squared = pair_vectors(positions, cells, pairs, shifts, batch).square().sum(1)
         everyone = ops.halo_exchange(charges, positions.shape[0], comm)
-        return ops.pair_sum(weights.to(charges.dtype), everyone, pairs, n_owned)
+        if batch is None or len(settings) == 1:
+            weights = self._weights(squared, settings[0])
+            return ops.pair_sum(weights.to(charges.dtype), everyone, pairs, n_owned)
+        sums = torch.zeros_like(charges)
+        structures = batch.index_select(0, pairs[0])
+        for b in range(len(settings)):
+            own = torch.nonzero(structures == b).squeeze(1)
+            weights = self._weights(squared[own], settings[b]).to(charges.dtype)
+            sums = sums + ops.pair_sum(weights, everyone, pairs[:, own], n_owned)
+        return sums
+
+    def _weights(self, squared: Tensor, settings: Settings) -> Tensor:
+        if self.exclusion_radius == 0.0:
+            return sharp_part(squared, self.exponent, settings.length, settings.shape)
+        near = exclusion(squared, self.exclusion_radius, self.exclusion_degree)
+        return -smooth(squared, self.exponent, settings.length) * near
 
 
-def _screened_volume(cutoff: float, smearing: float) -> float:
-    """∫_{r < cutoff} erfc(r/√2η)/r d³r; 2πη² for an infinite cutoff."""
-    a = 1.0 / (math.sqrt(2.0) * smearing)
-    x = a * cutoff
-    inside = (
-        math.erf(x) + 2.0 * x * x * math.erfc(x) - 2.0 * x / math.sqrt(math.pi) * math.exp(-x * x)
-    )
-    return 2.0 * math.pi * smearing * smearing * inside
+def _optional(terms: Tensor) -> Optional[Tensor]:
+    return terms if terms.numel() > 0 else None
+
+
+def _smooth_size(lower: int) -> int:
+    """Smallest n ≥ lower whose prime factors are 2, 3, 5, 7."""
+    n = lower
+    while _without_small_factors(n) != 1:
+        n += 1
+    return n
+
+
+def _without_small_factors(n: int) -> int:
+    for factor in [2, 3, 5, 7]:
+        while n % factor == 0:
+            n = n // factor
+    return n

@@ -548,6 +548,8 @@ class Lorem(nn.Module):
         smearing: float,
         mesh: List[int],
         order: int,
+        splitting: str = "auto",
+        window: str = "auto",
     ) -> None:
         """Choose how the long-range sum is computed; the model it defines stays the same.
 
@@ -557,12 +559,13 @@ class Lorem(nn.Module):
             cutoff: radius (Å) of the real-space sum, up to which the pair list must be complete.
             accuracy: as in MeshPotential and EwaldPotential.
             smearing, mesh, order: of the mesh; 0, [] and 0 mean automatic.
+            splitting, window: as in MeshPotential.
         """
         if method != "mesh" and method != "ewald":
             raise ValueError(f"method is '{method}', but must be 'mesh' or 'ewald'")
         self.ewald.configure(cutoff, accuracy, self.ewald.scheme)
         if method == "mesh":
-            self.mesh.configure(cutoff, accuracy, smearing, mesh, order)
+            self.mesh.configure(cutoff, accuracy, smearing, mesh, order, splitting, window)
         self.long_range_method = method
 
     @torch.jit.export
@@ -577,12 +580,17 @@ class Lorem(nn.Module):
     def plan_long_range(self, cell: Tensor, n_atoms: int) -> Dict[str, float]:
         """Fix what is automatic in the mesh for this cell, and return the plan with its errors.
 
-        The keys are those of MeshPotential.plan: smearing, nx, ny, nz, order, cutoff,
-        real_space_error, mesh_error. Raises ValueError for a model without long-range part.
+        The keys are those of MeshPotential.plan. Raises ValueError for a model without long-range
+        part.
         """
         if not self.lr:
             raise ValueError("the model has no long-range part (lr is false): nothing to plan")
         return self.mesh.plan(cell, n_atoms, self.num_channels)
+
+    @torch.jit.export
+    def long_range_error(self, cell: Tensor, n_atoms: int) -> float:
+        """Estimated relative error of the plan of now in another cell."""
+        return self.mesh.plan_error(cell, n_atoms)
 
     @torch.jit.export
     def list_cutoff(self) -> float:

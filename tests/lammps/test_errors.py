@@ -140,10 +140,7 @@ CASES = {
     "accuracy_word": (f"{KEYWORDS} accuracy high", ["floating point", "high"]),
     "mesh_zero": (f"{KEYWORDS} mesh 8 0 8", ["three positive numbers of points, not 0"]),
     "mesh_short": (f"{KEYWORDS} mesh 8 8", ["'mesh' needs a value"]),
-    "order_range": (f"{KEYWORDS} order 9", ["'order' is 9", "auto, or 3 to 8"]),
-    "splitting_prolate": (
-        f"{KEYWORDS} splitting prolate", ["not available in this version", "auto, gaussian"],
-    ),
+    "order_range": (f"{KEYWORDS} order 11", ["'order' is 11", "auto, or 3 to 10"]),
     "splitting_word": (f"{KEYWORDS} splitting ewald", ["cannot be 'ewald'", "gaussian, prolate"]),
     "rspace_range": (f"{KEYWORDS} rspace -1", ["'rspace' is -1", "positive length"]),
     "precision_word": (f"{KEYWORDS} precision single", ["cannot be 'single'", "mixed, double"]),

@@ -2,9 +2,10 @@
 """The long-range kernels as functions of tensors: the only place that names `torch.ops.loremd`.
 
 Everything here is differentiable twice, scriptable (`torch.jit.script`) and traceable
-(X"""
+(`torch.compile`).
+"""
 
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -15,15 +16,25 @@ from . import reference
 load()
 
 __all__ = [
+    "compact_sharp",
     "convolve",
     "fractional",
+    "gamma_tail",
     "halo_exchange",
     "influence",
+    "interaction",
     "interpolate",
+    "mesh_energy",
     "mesh_errors",
+    "mesh_potential",
     "pair_sum",
+    "plan",
+    "plan_cost",
+    "plan_errors",
     "plan_mesh",
+    "prolate_shape",
     "reference",
+    "set_cost_model",
     "spread",
     "sum_over_ranks",
 ]
@@ -35,27 +46,37 @@ def fractional(positions: Tensor, cell: Tensor) -> Tensor:
 
 
 def spread(
-    positions: Tensor, charges: Tensor, cell: Tensor, mesh_shape: List[int], order: int
+    positions: Tensor,
+    charges: Tensor,
+    cell: Tensor,
+    mesh_shape: List[int],
+    order: int,
+    window: Optional[Tensor] = None,
 ) -> Tensor:
-    """Spread charges onto a periodic mesh with B-splines.
+    """Spread charges onto a periodic mesh.
 
     Shapes: positions (n, 3) float64, charges (n, C), cell (3, 3) float64 -> mesh (nx, ny, nz, C) in
-    the dtype of the charges. The window covers `order` (3 to 8) points per direction; its weights
-    add up to one, so charge is conserved. The transpose is :func:`interpolate`.
-    Essmann et al. 1995, DOI 10.1063/1.470117.
+    the dtype of the charges. The window covers `order` (3 to 10) points per direction. It is the
+    B-spline of that order, whose weights add up to one, so that charge is conserved
+    (Essmann et al. 1995, DOI 10.1063/1.470117); or `window`, the coefficients (terms,) float64 of
+    a series f(t) = sum_j window[j] P_2j(t) in Legendre polynomials: the weight of a point x mesh
+    spacings away is f(2 x / order) / order per direction. The transpose is :func:`interpolate`.
 
     Raises ValueError on wrong shapes, an order out of range, a mesh with fewer points than the
-    order, a position that is not finite; TypeError on wrong dtypes.
+    order, a window too sharp for the order, a position that is not finite; TypeError on wrong
+    dtypes.
     """
-    return torch.ops.loremd.spread(fractional(positions, cell), charges, mesh_shape, order)
+    return torch.ops.loremd.spread(fractional(positions, cell), charges, mesh_shape, order, window)
 
 
-def interpolate(positions: Tensor, mesh: Tensor, cell: Tensor, order: int) -> Tensor:
+def interpolate(
+    positions: Tensor, mesh: Tensor, cell: Tensor, order: int, window: Optional[Tensor] = None
+) -> Tensor:
     """Values of a mesh (nx, ny, nz, C) at positions (n, 3) float64: (n, C), dtype of the mesh.
 
     The transpose of :func:`spread`, with the same window and the same errors.
     """
-    return torch.ops.loremd.interpolate(fractional(positions, cell), mesh, order)
+    return torch.ops.loremd.interpolate(fractional(positions, cell), mesh, order, window)
 
 
 def convolve(mesh: Tensor, influence: Tensor) -> Tensor:
@@ -68,21 +89,100 @@ def convolve(mesh: Tensor, influence: Tensor) -> Tensor:
     return torch.ops.loremd.convolve(mesh, influence)
 
 
-def influence(cell: Tensor, mesh_shape: List[int], order: int, smearing: float) -> Tensor:
-    """Optimal influence function of 1/r with Gaussian splitting: (nx, ny, nz // 2 + 1) float64.
+def interaction(
+    exponent: float = 1.0,
+    splitting: Optional[Tensor] = None,
+    periodic: int = 3,
+    open_axis: int = 2,
+    reach: float = 0.0,
+) -> Tensor:
+    """What :func:`influence` puts on the mesh, as one tensor of numbers.
 
-    G(k) = N / V * sum_m U(k_m)^2 R(k_m) / (sum_m U(k_m)^2)^2 over the aliases k_m of k, with
-    R(k) = 4 pi exp(-smearing^2 k^2 / 2) / k^2, U the transform of the B-spline window, N the
-    number of mesh points, V the volume; 0 at k = 0 (tin-foil boundary, neutralising background).
-    Convolution with it turns a charge mesh into that of sum_j q_j erf(r / sqrt(2) smearing) / r.
-    Ballenegger, Cerda, Holm 2012, DOI 10.1021/ct2001792.
+    1/r^exponent, above 0 to 6, Gaussian splitting; or 1/r with the compact splitting of which
+    `splitting` holds the Legendre terms (:func:`prolate_shape`). With 2 or 0 instead of 3
+    periodic directions (1/r only) the interaction ends at `reach`: at that distance along the open
+    axis, which must be perpendicular to the others and 2 `reach` high, or in all directions.
+    """
+    numbers = torch.empty(4, dtype=torch.float64)
+    numbers[0], numbers[1], numbers[2], numbers[3] = exponent, periodic, open_axis, reach
+    if splitting is None:
+        return numbers
+    return torch.cat([numbers, splitting])
 
-    cell (3, 3) float64, differentiable; smearing > 0 in the units of the cell.
+
+def prolate_shape(bandlimit: float) -> Tensor:
+    """Legendre terms (terms,) float64 of the prolate shape of windows and compact splittings.
+
+    The prolate spheroidal wave function of order zero of a bandlimit, above 0 to 100, less its
+    value at the edge; csrc/core/math/pswf.hpp.
+    """
+    return torch.ops.loremd.prolate_shape(bandlimit)
+
+
+def influence(
+    cell: Tensor,
+    mesh_shape: List[int],
+    order: int,
+    smearing: float,
+    window: Optional[Tensor] = None,
+    interaction: Optional[Tensor] = None,
+) -> Tensor:
+    """Optimal influence function of a mesh: (nx, ny, nz // 2 + 1) float64.
+
+    G(k) = N / V * sum_m U(k_m)^2 R(k_m) / (sum_m U(k_m)^2)^2 over the aliases k_m of k, with U the
+    transform of the window, N the number of mesh points, V the volume, R the transform of the
+    smooth part of the interaction: without `interaction` 1/r with Gaussian splitting,
+    R(k) = 4 pi exp(-smearing^2 k^2 / 2) / k^2. It is 0 at k = 0 with three periodic directions,
+    where :func:`loremd.splitting.uniform_part` comes in. Convolution with it turns a charge mesh
+    into that of sum_j q_j smooth(r). Ballenegger, Cerda, Holm 2012, DOI 10.1021/ct2001792.
+
+    cell (3, 3) float64, differentiable; smearing > 0 in the units of the cell, or the range of a
+    compact splitting; window as in :func:`spread`, interaction by :func:`interaction`.
     """
     metric = torch.linalg.inv(cell @ cell.t())
     points = float(mesh_shape[0] * mesh_shape[1] * mesh_shape[2])
     volume = torch.abs(torch.linalg.det(cell))
-    return torch.ops.loremd.influence_sum(metric, mesh_shape, order, smearing) * (points / volume)
+    sums = torch.ops.loremd.influence_sum(metric, mesh_shape, order, smearing, window, interaction)
+    return sums * (points / volume)
+
+
+def mesh_potential(
+    positions: Tensor,
+    charges: Tensor,
+    cell: Tensor,
+    influence: Tensor,
+    mesh_shape: List[int],
+    order: int,
+    window: Optional[Tensor] = None,
+    comm: int = 0,
+) -> Tensor:
+    """interpolate(convolve(spread(charges))) in one op: (n, C), dtype of the charges.
+
+    Shapes as in these three; influence has the dtype of the charges. Several times faster than one
+    after the other, forward and backward, and no mesh outlives the call. Symmetric in the charges.
+    """
+    return torch.ops.loremd.mesh_potential(
+        fractional(positions, cell), charges, influence, mesh_shape, order, window, comm
+    )
+
+
+def mesh_energy(
+    positions: Tensor,
+    charges: Tensor,
+    cell: Tensor,
+    influence: Tensor,
+    mesh_shape: List[int],
+    order: int,
+    window: Optional[Tensor] = None,
+) -> Tensor:
+    """Sum over atoms and channels of charges * mesh_potential, float64, in one convolution.
+
+    As the sum is a quadratic form its gradients follow from the potentials: half the work of
+    :func:`mesh_potential` and its backward, for charges that are inputs and not learned.
+    """
+    return torch.ops.loremd.mesh_energy(
+        fractional(positions, cell), charges, influence, mesh_shape, order, window
+    )
 
 
 def pair_sum(weights: Tensor, charges: Tensor, pairs: Tensor, n_out: int) -> Tensor:
@@ -92,6 +192,30 @@ def pair_sum(weights: Tensor, charges: Tensor, pairs: Tensor, n_out: int) -> Ten
     n_out > every centre -> (n_out, C). Raises ValueError on an index out of range.
     """
     return torch.ops.loremd.pair_sum(weights, charges, pairs, n_out)
+
+
+def gamma_tail(x: Tensor, a: float, b: float, derivative: int = 0) -> Tensor:
+    """x^-a Gamma(a, b x), or its derivative by x: both halves of the Gaussian splitting of 1/r^p.
+
+    x > 0 float64 of any shape; b > 0; any a from -100 to 100; derivative 0 to 3. Same shape out.
+    The sharp part of 1/r^p with smearing eta is gamma_tail(r^2, p / 2, 1 / (2 eta^2)) / Gamma(p/2),
+    the transform of its smooth part gamma_tail(k^2, (3 - p) / 2, eta^2 / 2) times
+    pi^(3/2) 2^(3-p) / Gamma(p/2). Williams 1971, DOI 10.1107/S0567739471000998.
+
+    Differentiable by x up to the third derivative in all, then NotImplementedError. Raises
+    ValueError where a number is out of range, TypeError where x is not float64.
+    """
+    return torch.ops.loremd.gamma_tail(x, a, b, derivative)
+
+
+def compact_sharp(x: Tensor, range: float, series: Tensor, derivative: int = 0) -> Tensor:
+    """Sharp part of 1/r with a compact splitting as a function of x = r^2, or its derivative by x.
+
+    (1 - integral of shape from 0 to r / range) / r, and 0 from `range` on. x > 0 float64 of any
+    shape, range > 0, series (terms,) float64: the shape as Legendre terms of even degree, the first
+    one 1. Derivatives and errors as those of :func:`gamma_tail`. arXiv 2505.09727.
+    """
+    return torch.ops.loremd.compact_sharp(x, range, series, derivative)
 
 
 def halo_exchange(owned: Tensor, n: int, comm: int) -> Tensor:
@@ -138,3 +262,81 @@ def mesh_errors(
         cell, atoms, cutoff, smearing, mesh_shape, order
     )
     return {"real_space": real_space, "mesh": mesh}
+
+
+def plan(
+    cell: Tensor,
+    atoms: int,
+    channels: int,
+    cutoff: float,
+    accuracy: float,
+    exponent: float,
+    splitting: str,
+    range: float,
+    window: str,
+    mesh_shape: List[int],
+    order: int,
+) -> Tuple[str, float, float, List[int], int, float, float, float]:
+    """Choose the cheapest settings for a relative accuracy of the potentials.
+
+    splitting is "auto", "gaussian" or "prolate", range its smearing or, of the prolate one, the
+    cutoff; window is "auto", "bspline" or "prolate". range 0, mesh_shape [] and order 0 mean
+    "choose". Returns (splitting, range, bandlimit of the splitting, mesh shape, order, bandlimit of
+    the window, estimated relative errors of the splitting and of the mesh); bandlimits are 0 for
+    Gaussian and B-spline. See csrc/core/tuning/mesh_plan.hpp. Raises ValueError on a cell without
+    volume, numbers out of range and an accuracy that nothing reaches.
+    """
+    return torch.ops.loremd.plan(
+        cell,
+        atoms,
+        channels,
+        cutoff,
+        accuracy,
+        exponent,
+        splitting,
+        range,
+        window,
+        mesh_shape,
+        order,
+    )
+
+
+def plan_errors(
+    cell: Tensor,
+    atoms: int,
+    cutoff: float,
+    exponent: float,
+    range: float,
+    splitting_bandlimit: float,
+    mesh_shape: List[int],
+    order: int,
+    window_bandlimit: float,
+) -> Tuple[float, float, float, float]:
+    """Expected RMS errors for independent charges of mean square one.
+
+    Potential of the splitting and of the mesh (charge / length^exponent), then the forces per
+    charge likewise; see csrc/core/tuning/error_estimate.hpp.
+    """
+    return torch.ops.loremd.plan_errors(
+        cell,
+        atoms,
+        cutoff,
+        exponent,
+        range,
+        splitting_bandlimit,
+        mesh_shape,
+        order,
+        window_bandlimit,
+    )
+
+
+def plan_cost(
+    cell: Tensor, atoms: int, channels: int, cutoff: float, mesh_shape: List[int], order: int
+) -> float:
+    """Expected time of potentials and their derivatives on one thread, in milliseconds."""
+    return torch.ops.loremd.plan_cost(cell, atoms, channels, cutoff, mesh_shape, order)
+
+
+def set_cost_model(constants: List[float]) -> None:
+    """The five constants of csrc/core/tuning/cost_model.hpp, in nanoseconds, for this process."""
+    torch.ops.loremd.set_cost_model(constants)
