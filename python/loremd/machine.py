@@ -10,30 +10,26 @@ import torch
 
 from . import ops
 
-_LINE = 16.0  # float32 numbers in 64 bytes; as in csrc/core/tuning/cost_model.hpp
+_STRIDE = 16  # float32 numbers that ten channels take per mesh point: one line of 64 bytes
 _measured: Optional[list[float]] = None
 
 
 def measure() -> list[float]:
     """The constants of the cost model (csrc/core/tuning/cost_model.hpp), which it also sets.
 
-    Nanoseconds: per atom, per atom and 64-byte line of its window, per mesh point and channel, per
-    pair, per pair and channel; forward and backward, float32, with the threads torch may use.
+    Nanoseconds: per atom, per atom and 64-byte line of its window, per mesh point and channel (with
+    padding), per pair, per pair and channel; forward and backward, float32, with the threads torch may use.
     Takes 0.3 s the first time.
     """
     global _measured
     if _measured is None:
         few, many = _window_time(4), _window_time(8)
         point = _mesh_time()
-        line = max(0.1, (many - few) / (_lines(8) - _lines(4)))
+        line = max(0.1, (many - few) / (8**3 - 4**3))
         pair, pair_channel = _pair_times()
-        _measured = [max(1.0, few - line * _lines(4)), line, point, pair, pair_channel]
+        _measured = [max(1.0, few - line * 4**3), line, point, pair, pair_channel]
         ops.set_cost_model(_measured)
     return _measured
-
-
-def _lines(order: int, channels: int = 10) -> float:
-    return order * order * (order * channels / _LINE + 0.5)
 
 
 def shortest(work: Callable[[], None], seconds: float = 0.03) -> float:
@@ -77,8 +73,8 @@ def _window_time(order: int) -> float:
 
 
 def _mesh_time() -> float:
-    """Per mesh point and channel."""
-    return 1e9 * _mesh_seconds(10, 50, 4) / (50**3 * 10)
+    """Per mesh point and channel, with padding."""
+    return 1e9 * _mesh_seconds(10, 50, 4) / (50**3 * _STRIDE)
 
 
 def _pair_times() -> tuple[float, float]:

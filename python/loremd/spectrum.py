@@ -8,6 +8,10 @@ S = Σ_m U_m², a charge wave ρ(k_m) causes the squared error of the potential
 
     U_m² G (G S - 2 R_m) + R_m²
 
+and, with T = Σ_m k_m² U_m², that of its gradient, which is the gradient of the window,
+
+    U_m² G (G T - 2 k_m² R_m) + k_m² R_m²
+
 (Ballenegger, Cerdà, Holm 2012, DOI 10.1021/ct2001792), summed over all waves as if the places where
 the potential is felt were random. What the splitting leaves out is summed at the atoms themselves.
 """
@@ -52,9 +56,9 @@ class ChargeWaves:
     def outer(self, factors: list[Tensor]) -> Tensor:
         return factors[0][:, None, None] * factors[1][:, None] * factors[2]
 
-    def power(self) -> Tensor:
-        """|ρ(k)|² over the half spectrum, mean over channels, ±k counted together."""
-        power = self.waves.abs().square().mean(-1) / self.window**2
+    def power(self, weights: Tensor) -> Tensor:
+        """Σ_c weights |ρ_c(k)|² over the half spectrum, ±k counted together."""
+        power = self.waves.abs().square() @ weights / self.window**2
         both = (self.axes[2] > 0) & (2 * self.axes[2] < self.fine[2])
         return power * torch.where(both, 2.0, 1.0)
 
@@ -92,10 +96,10 @@ class CompactTransform:
 
 
 class PolynomialShape:
-    """A prolate shape at the nodes of a Gauss rule over [0, 1]."""
+    """A prolate shape at the nodes of a Gauss rule over [0, 1]: for u below the number of nodes."""
 
-    def __init__(self, bandlimit: float):
-        nodes, weights = np.polynomial.legendre.leggauss(120)
+    def __init__(self, bandlimit: float, nodes: int = 120):
+        nodes, weights = np.polynomial.legendre.leggauss(nodes)
         terms = ops.prolate_shape(bandlimit).numpy()
         series = np.zeros(2 * len(terms))
         series[::2] = terms
@@ -121,10 +125,10 @@ def expected_errors(
     mesh: list[int],
     order: int,
     window_bandlimit: float,
-) -> tuple[float, float, float]:
+) -> tuple[float, float, float, float]:
     """RMS errors of the potential (charge / length^p) from the splitting and from the mesh.
 
-    The third is that of the force from the splitting (charge² / length^(p+1), all channels).
+    Then those of the force (charge² / length^(p+1), all channels), likewise.
 
     positions (n, 3), charges (n, C), cell (3, 3), all float64; bandlimits 0 for Gaussian and
     B-spline. Needs 27 times the mesh.
@@ -146,15 +150,23 @@ def expected_errors(
         force = 0.5 * force  # every pair has been differentiated by both of its places
     window = ops.prolate_shape(window_bandlimit) if window_bandlimit > 0 else None
     influence = _unfolded_influence(waves, order, smearing or cutoff, window, exponent, shape)
-    squares = [_window_squares(waves, a, order, window_bandlimit) for a in range(3)]
-    own = waves.outer([s[0] for s in squares])
-    total = waves.outer([s[1] for s in squares])
-    error = own * influence * (influence * total - 2 * used) + used**2
-    mesh_error = float((error.clamp(min=0) * waves.power()).sum()) / waves.volume**2
+    windows = WindowSums(waves, order, window_bandlimit)
+    k_squared = waves.k_squared.clone()
+    k_squared[0, 0, 0] = 0.0
+    error = windows.own * influence * (influence * windows.total - 2 * used) + used**2
+    slope_error = windows.own * influence * (
+        influence * windows.total_k_squared - 2 * k_squared * used
+    ) + k_squared * used**2
+    channels = charges.shape[1]
+    equal = torch.full((channels,), 1 / channels, dtype=torch.float64)
+    mesh_error = float((error.clamp(min=0) * waves.power(equal)).sum())
+    felt = charges.square().mean(0)
+    mesh_force = float((slope_error.clamp(min=0) * waves.power(felt)).sum())
     return (
         0.5 * float(left_out.detach().square().mean().sqrt()),
-        0.5 * math.sqrt(mesh_error),
+        0.5 * math.sqrt(mesh_error) / waves.volume,
         float(force.square().sum(1).mean().sqrt()),
+        math.sqrt(mesh_force) / waves.volume,
     )
 
 
@@ -198,17 +210,36 @@ def _unfolded_influence(
     return torch.where(mirrored, other, direct)
 
 
-def _window_squares(
-    waves: ChargeWaves, axis: int, order: int, bandlimit: float
-) -> tuple[Tensor, Tensor]:
-    """U² along one axis at the waves of the finer mesh, and its sum over the aliases."""
-    n = waves.mesh[axis]
-    cycles = waves.axes[axis] / n
-    aliases = (cycles - cycles.round())[:, None] + torch.arange(-6, 7)
-    if bandlimit == 0:
-        own, of_all = torch.sinc(cycles) ** order, torch.sinc(aliases) ** order
-    else:
-        shape = PolynomialShape(bandlimit)
-        own = shape.transform(math.pi * order * cycles)[0]
-        of_all = shape.transform(math.pi * order * aliases.flatten())[0].reshape(aliases.shape)
-    return own.square(), of_all.square().sum(1)
+class WindowSums:
+    """Of every wave of the finer mesh U² (`own`), Σ_m U_m² and Σ_m k_m² U_m² over its aliases."""
+
+    # the transform of a prolate window, which has kinks, falls slowly: its square as k^-4
+    _ALIASES = 12
+
+    def __init__(self, waves: ChargeWaves, order: int, bandlimit: float):
+        largest = math.pi * order * (self._ALIASES + 1)
+        shape = PolynomialShape(bandlimit, int(largest)) if bandlimit > 0 else None
+        own, sums = [], []
+        for n, axis in zip(waves.mesh, waves.axes):
+            cycles = axis / n
+            own.append(self._squares(cycles, order, shape))
+            first = (cycles - cycles.round())[:, None]
+            aliases = first + torch.arange(-self._ALIASES, self._ALIASES + 1)
+            squares = self._squares(aliases.flatten(), order, shape).reshape(aliases.shape)
+            frequencies = n * aliases
+            sums.append([(frequencies**power * squares).sum(1) for power in range(3)])
+        self.own = waves.outer(own)
+        self.total = waves.outer([s[0] for s in sums])
+        metric = (2 * math.pi) ** 2 * torch.linalg.inv(waves.cell @ waves.cell.t())
+        self.total_k_squared = torch.zeros_like(self.total)
+        for a in range(3):
+            for b in range(3):
+                powers = [(a == axis) + (b == axis) for axis in range(3)]
+                product = waves.outer([s[power] for s, power in zip(sums, powers)])
+                self.total_k_squared += metric[a, b] * product
+
+    @staticmethod
+    def _squares(cycles: Tensor, order: int, shape: Optional[PolynomialShape]) -> Tensor:
+        if shape is None:
+            return torch.sinc(cycles) ** (2 * order)
+        return shape.transform(math.pi * order * cycles)[0].square()

@@ -269,14 +269,12 @@ class _Reference:
         splitting, mesh = charge * errors[0], charge * errors[1]
         splitting_force, mesh_force = product * errors[2], product * errors[3]
         if math.prod(plan.mesh) * request.charges.shape[1] <= SPECTRUM_POINTS:
-            at_random = mesh
-            splitting, mesh, splitting_force = self._expected(plan)
-            mesh_force *= mesh / at_random
+            splitting, mesh, splitting_force, mesh_force = self._expected(plan)
         plan.estimated_real_space_error = splitting / self.rms_potential
         plan.estimated_mesh_error = mesh / self.rms_potential
         plan.estimated_force_error = math.hypot(splitting_force, mesh_force) / self.rms_force
 
-    def _expected(self, plan: Tuned) -> tuple[float, float, float]:
+    def _expected(self, plan: Tuned) -> tuple[float, float, float, float]:
         return expected_errors(
             self.request.positions,
             self.request.charges,

@@ -58,6 +58,12 @@ def plan(size=20.0, atoms=8000, accuracy=1e-4, **changes):
 class TestTune:
     """Estimates hold within a factor of 0.2 to 2, and the accuracy is reached."""
 
+    @pytest.fixture(autouse=True)
+    def _same_choice_on_every_machine(self, monkeypatch):
+        """By the constants the library comes with: those measured depend on the load."""
+        ops.set_cost_model([90.0, 1.8, 5.0, 80.0, 1.0])
+        monkeypatch.setattr(machine, "measure", list)
+
     @pytest.mark.parametrize("accuracy", [1e-3, 1e-5])
     @pytest.mark.parametrize("name", SYSTEMS)
     def test_prolate(self, name, accuracy):

@@ -4,24 +4,27 @@
 #include <array>
 #include <cstdint>
 
+#include "mesh/layout.hpp"
+
 namespace loremd {
 
 // Time of the potentials and their derivatives by positions and charges, in nanoseconds. The
 // constants are those of one core with 512-bit vectors; loremd.machine measures those of the
 // machine at hand.
 struct CostModel {
-  double window_atom = 100;  // per atom
-  double window_line = 4;    // per atom and 64-byte line of its window
-  double mesh_point = 8;     // per mesh point and channel
-  double pair = 80;          // per pair within the cutoff
-  double pair_channel = 1;   // per pair and channel
+  double window_atom = 90;  // per atom
+  double window_line = 1.8;  // per atom and 64-byte line of its window
+  double mesh_value = 5;    // per mesh point and channel, with the padding of mesh/layout.hpp
+  double pair = 80;         // per pair within the cutoff
+  double pair_channel = 1;  // per pair and channel
 
   double operator()(int64_t atoms, int64_t channels, double pairs,
                     const std::array<int64_t, 3> &points, int order) const {
+    const int stride = channel_stride(static_cast<int>(channels), sizeof(float));
     const double line = 16;  // single-precision numbers
-    const double lines = order * order * (order * channels / line + 0.5);
+    const double lines = channels == 1 ? order * order : order * order * order * stride / line;
     const double mesh = double(points[0]) * points[1] * points[2];
-    return atoms * (window_atom + window_line * lines) + mesh_point * channels * mesh +
+    return atoms * (window_atom + window_line * lines) + mesh_value * stride * mesh +
            pairs * (pair + pair_channel * channels);
   }
 };
