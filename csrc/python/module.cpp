@@ -6,9 +6,9 @@
 #include <pybind11/stl.h>
 
 #include "dispatch.hpp"
-#include "math/bspline.hpp"
 #include "math/pswf.hpp"
 #include "mesh/influence.hpp"
+#include "mesh/window.hpp"
 #include "tuning/mesh_plan.hpp"
 
 namespace py = pybind11;
@@ -27,23 +27,29 @@ loremd::Matrix3 matrix_of(const Array &cell) {
   return rows;
 }
 
-Array window_weights(double fraction, int order, int derivative) {
-  loremd::check(fraction >= 0 && fraction < 1, "fraction is ", fraction, "; allowed: [0, 1)");
-  loremd::check(derivative >= 0 && derivative <= 2, "derivative is ", derivative,
-                "; allowed: 0, 1, 2");
-  Array weights(order);
-  loremd::dispatch_order(order, [&](auto p) {
-    double *w = weights.mutable_data();
-    if (derivative == 0) loremd::bspline_weights<p(), 0>(fraction, w);
-    if (derivative == 1) loremd::bspline_weights<p(), 1>(fraction, w);
-    if (derivative == 2) loremd::bspline_weights<p(), 2>(fraction, w);
-  });
-  return weights;
-}
-
 loremd::EvenSeries series_of(const Array &terms) {
   loremd::check(terms.ndim() == 1, "expected Legendre terms of one dimension");
   return {terms.data(), static_cast<int>(terms.size())};
+}
+
+Array window_weights(double fraction, int order, int derivative, const Array &window) {
+  loremd::check(fraction >= 0 && fraction < 1, "fraction is ", fraction, "; allowed: [0, 1)");
+  loremd::check(derivative >= 0 && derivative <= 2, "derivative is ", derivative,
+                "; allowed: 0, 1, 2");
+  loremd::check_order(order);
+  const auto series = series_of(window);
+  const loremd::WindowTable<double> table({order, series.coefficients, series.terms});
+  Array weights(order);
+  for (int k = 0; k < order; ++k) {
+    double sum = 0;
+    for (int d = table.degree; d >= derivative; --d) {
+      double factor = 1;
+      for (int j = 0; j < derivative; ++j) factor *= d - j;
+      sum = sum * (fraction - 0.5) + factor * table.coefficients[d][k];
+    }
+    weights.mutable_at(k) = sum;
+  }
+  return weights;
 }
 
 Array influence_sum(const Array &metric, std::array<int64_t, 3> mesh, int order, double smearing,
@@ -66,13 +72,19 @@ Array prolate_shape(double bandlimit) {
 }
 
 py::dict plan_mesh(const Array &cell, int64_t atoms, double cutoff, double accuracy,
-                   int64_t channels, double smearing, std::array<int64_t, 3> mesh, int order) {
-  const auto plan = loremd::plan_mesh(
-      {matrix_of(cell), atoms, channels, cutoff, accuracy, smearing, mesh, order});
+                   int64_t channels, double smearing, std::array<int64_t, 3> mesh, int order,
+                   double exponent, const std::string &splitting, const std::string &window) {
+  const auto plan = loremd::plan_mesh({matrix_of(cell), atoms, channels, cutoff, accuracy, smearing,
+                                       mesh, order, exponent, loremd::splitting_named(splitting),
+                                       loremd::window_named(window)});
+  const bool gaussian = plan.settings.splitting_bandlimit == 0;
   py::dict result;
-  result["smearing"] = plan.settings.range;
+  result["splitting"] = gaussian ? "gaussian" : "prolate";
+  result["smearing"] = gaussian ? plan.settings.range : 0.0;
+  result["splitting_bandlimit"] = plan.settings.splitting_bandlimit;
   result["mesh"] = plan.settings.points;
   result["order"] = plan.settings.order;
+  result["window_bandlimit"] = plan.settings.window_bandlimit;
   result["real_space_error"] = plan.real_space_error;
   result["mesh_error"] = plan.mesh_error;
   return result;
@@ -86,10 +98,12 @@ PYBIND11_MODULE(_core, m) {
   py::register_exception<loremd::Error>(m, "Error", PyExc_ValueError);
   m.attr("smallest_order") = loremd::smallest_order;
   m.attr("largest_order") = loremd::largest_order;
-  m.def("window_weights", &window_weights, "fraction"_a, "order"_a, "derivative"_a = 0,
-        "B-spline weights (order,) of the mesh points around a coordinate, or their derivative "
-        "by it in units of the mesh spacing; see csrc/core/math/bspline.hpp.");
   const Array none(py::ssize_t(0));
+  m.def("window_weights", &window_weights, "fraction"_a, "order"_a, "derivative"_a = 0,
+        "window"_a = none,
+        "Weights (order,) of the mesh points around a coordinate, or their derivative by it in "
+        "units of the mesh spacing: of B-splines, or of the shape whose Legendre terms are given; "
+        "see csrc/core/mesh/window.hpp.");
   m.def("prolate_shape", &prolate_shape, "bandlimit"_a,
         "Legendre terms of the prolate shape of windows and splittings; see "
         "csrc/core/math/pswf.hpp.");
@@ -100,6 +114,7 @@ PYBIND11_MODULE(_core, m) {
         "none for B-spline and Gaussian; with a splitting, smearing is where it ends.");
   m.def("plan_mesh", &plan_mesh, "cell"_a, "atoms"_a, "cutoff"_a, "accuracy"_a, "channels"_a = 1,
         "smearing"_a = 0.0, "mesh"_a = std::array<int64_t, 3>{0, 0, 0}, "order"_a = 0,
-        "Smearing, mesh and order for a relative accuracy of the potentials, with the estimated "
-        "errors; zeros mean automatic.");
+        "exponent"_a = 1.0, "splitting"_a = "auto", "window"_a = "auto",
+        "Splitting, mesh and window for a relative accuracy of the potentials, with the estimated "
+        "errors; zeros mean automatic, bandlimits are 0 for Gaussian and B-spline.");
 }

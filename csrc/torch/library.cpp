@@ -67,6 +67,16 @@ TORCH_LIBRARY(loremd, m) {
   m.def("gamma_tail(Tensor x, float a, float b, int derivative=0) -> Tensor");
   m.def("compact_sharp(Tensor x, float range, Tensor series, int derivative=0) -> Tensor");
 
+  m.def(
+      "pair_potential(Tensor positions, Tensor charges, Tensor cell, Tensor pairs, Tensor shifts, "
+      "SymInt n_out, float cutoff, float exponent, float length, Tensor? splitting=None) "
+      "-> Tensor");
+  m.def(
+      "pair_potential_backward(Tensor positions, Tensor charges, Tensor cell, Tensor pairs, "
+      "Tensor shifts, SymInt n_out, float cutoff, float exponent, float length, "
+      "Tensor? splitting, Tensor grad) "
+      "-> (Tensor by_positions, Tensor by_charges, Tensor by_cell)");
+
   m.def("halo_exchange(Tensor owned, SymInt n, int comm) -> Tensor");
   m.def("halo_reduce(Tensor all, SymInt n_owned, int comm) -> Tensor");
   m.def("sum_over_ranks(Tensor values, int comm) -> Tensor");

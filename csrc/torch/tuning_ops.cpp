@@ -28,23 +28,6 @@ std::array<int64_t, 3> points_or_zeros(const char *op, at::IntArrayRef mesh_shap
   return mesh_shape.empty() ? std::array<int64_t, 3>{0, 0, 0} : mesh_points(op, mesh_shape);
 }
 
-// One of `names`, by its place.
-template <class Choice>
-Choice choice_of(const char *op, const char *name, c10::string_view value,
-                 std::initializer_list<const char *> names) {
-  std::string allowed;
-  int place = 0;
-  for (const char *candidate : names) {
-    if (value == candidate) return static_cast<Choice>(place);
-    allowed += (place++ ? ", " : "") + std::string(candidate);
-  }
-  TORCH_CHECK_VALUE(false, "loremd::", op, ": ", name, " is '", value, "'; allowed: ", allowed);
-}
-
-loremd::Splitting splitting_of(const char *op, c10::string_view value) {
-  return choice_of<loremd::Splitting>(op, "splitting", value, {"auto", "gaussian", "prolate"});
-}
-
 std::tuple<double, std::vector<int64_t>, int64_t, double, double> plan_mesh_cpu(
     const Tensor &cell, int64_t atoms, int64_t channels, double cutoff, double accuracy,
     double smearing, at::IntArrayRef mesh_shape, int64_t order) {
@@ -78,14 +61,13 @@ std::tuple<std::string, double, double, std::vector<int64_t>, int64_t, double, d
 plan_cpu(const Tensor &cell, int64_t atoms, int64_t channels, double cutoff, double accuracy,
          double exponent, c10::string_view splitting, double range, c10::string_view window,
          at::IntArrayRef mesh_shape, int64_t order) {
-  using Window = loremd::Window;
   loremd::MeshPlan plan;
   run_core("plan", [&] {
-    plan = loremd::plan_mesh(
-        {matrix_of("plan", cell), atoms, channels, cutoff, accuracy, range,
-         points_or_zeros("plan", mesh_shape), static_cast<int>(order), exponent,
-         splitting_of("plan", splitting),
-         choice_of<Window>("plan", "window", window, {"auto", "bspline", "prolate"})});
+    plan =
+        loremd::plan_mesh({matrix_of("plan", cell), atoms, channels, cutoff, accuracy, range,
+                           points_or_zeros("plan", mesh_shape), static_cast<int>(order), exponent,
+                           loremd::splitting_named({splitting.data(), splitting.size()}),
+                           loremd::window_named({window.data(), window.size()})});
   });
   const loremd::MeshSettings &chosen = plan.settings;
   return {chosen.splitting_bandlimit > 0 ? "prolate" : "gaussian",

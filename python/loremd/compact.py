@@ -14,15 +14,6 @@ from torch import Tensor
 from . import ops, splitting
 
 
-def sharp_part(squared: Tensor, exponent: float, length: float, shape: Tensor) -> Tensor:
-    """sharp(r) by r² > 0, float64."""
-    if shape.numel() > 0:
-        return ops.compact_sharp(squared, length, shape)
-    if exponent == 1.0:
-        return ops.gamma_tail(squared, 0.5, 0.5 / (length * length)) / math.sqrt(math.pi)
-    return splitting.sharp(squared, exponent, length)
-
-
 def smooth_at_zero(exponent: float, length: float, shape: Tensor) -> float:
     """smooth(0), which a charge must not feel of itself: of a compact splitting shape(0) / length.
 

@@ -57,6 +57,60 @@ def check_coulomb_input(
         raise ValueError(f"shifts must be (P, 3), P = {pairs.shape[1]}, got {shifts.shape}")
 
 
+def check_pair_list(
+    positions: Tensor,
+    cell: Tensor,
+    pairs: Tensor,
+    shifts: Tensor,
+    pbc: Tensor,
+    cutoff: float,
+    n_owned: int,
+) -> None:
+    """ValueError if the list lacks neighbours of the first atom that are closer than the cutoff.
+
+    One structure; where it has ghosts, these are all its images. An empty list is taken as it is:
+    it asks for the mesh part alone. Costs one pass over the atoms per image of the cell.
+    """
+    if n_owned == 0 or pairs.shape[1] == 0:
+        return
+    points, rows = positions.detach(), cell.detach()
+    within = (cutoff * (1.0 - 1e-9)) ** 2  # neighbours at the cutoff itself may be in or out
+    own = torch.nonzero(pairs[0] == 0).squeeze(1)
+    ends = points.index_select(0, pairs[1, own])
+    vectors = ends - points[:1] + shifts[own].to(points.dtype) @ rows
+    found = int((vectors.square().sum(1) < within).sum())
+    flags = pbc if n_owned == points.shape[0] else torch.zeros_like(pbc)
+    images = _images_within(points, rows, flags, cutoff)
+    there = -1  # the atom itself
+    for s in range(images.shape[0]):
+        squared = (points + (images[s] - points[0])).square().sum(1)
+        there += int((squared < within).sum())
+    if found < there:
+        raise ValueError(
+            f"the pair list has {found} neighbours of the first atom within the cutoff of {cutoff} "
+            f"Å, the structure has {there}: make the list as long as the cutoff, or the cutoff "
+            "shorter"
+        )
+
+
+def _images_within(positions: Tensor, cell: Tensor, pbc: Tensor, cutoff: float) -> Tensor:
+    """Translations (S, 3) that may bring any atom within the cutoff of the first one."""
+    if not bool(pbc.any()):
+        return torch.zeros(1, 3, dtype=positions.dtype, device=positions.device)
+    rows = cell.clone()
+    for a in range(3):
+        if not bool(pbc[a]):  # of any length, but never shifted along
+            rows[a] = torch.linalg.cross(cell[(a + 1) % 3], cell[(a + 2) % 3])
+    inverse = torch.linalg.inv(rows)
+    apart = ((positions - positions[0]) @ inverse).abs().amax(0)
+    reach = torch.ceil(apart + cutoff * inverse.norm(2.0, 0)).to(torch.int64)
+    axes: List[Tensor] = []
+    for a in range(3):
+        n = int(reach[a]) if bool(pbc[a]) else 0
+        axes.append(torch.arange(-n, n + 1, dtype=cell.dtype, device=cell.device))
+    return torch.cartesian_prod(axes[0], axes[1], axes[2]) @ cell
+
+
 def check_one_device(tensors: List[Tensor]) -> None:
     """ValueError unless all tensors are on the device of the first."""
     for tensor in tensors:

@@ -19,8 +19,14 @@ import torch
 from torch import Tensor
 
 from . import ops
-from .compact import sharp_part, smooth_at_zero, uniform_part
-from .geometry import check_coulomb_input, pair_vectors, periodicity, structure_sizes
+from .compact import smooth_at_zero, uniform_part
+from .geometry import (
+    check_coulomb_input,
+    check_pair_list,
+    pair_vectors,
+    periodicity,
+    structure_sizes,
+)
 from .lattice import plane_normal
 from .splitting import exclusion, smooth, transform_at_zero
 
@@ -55,8 +61,8 @@ class MeshPotential(torch.nn.Module):
     """Potentials of point charges, all channels at once, O(N log N).
 
     Args:
-        cutoff: real-space cutoff (Å); the pair list must be complete up to it, pairs beyond it are
-            dropped.
+        cutoff: real-space cutoff (Å); the pair list must be complete up to it (which the first call
+            checks for one atom), pairs beyond it are dropped. Without any pair, the mesh part alone.
         accuracy: RMS error of the potentials relative to their RMS value, 1e-12 to 0.1. Below 2e-6
             the mesh is float64 even for float32 charges.
         exponent: p of 1/r^p, above 0, up to 6. p = 3 needs neutral channels; for p > 3 there is no
@@ -105,6 +111,12 @@ class MeshPotential(torch.nn.Module):
         self.exclusion_degree = int(exclusion_degree)
         if not 0.0 < self.exponent <= 6.0:
             raise ValueError(f"exponent is {exponent}; allowed: above 0, up to 6")
+        if not 0.0 <= self.exclusion_radius < math.inf:
+            raise ValueError(
+                f"exclusion_radius is {exclusion_radius}; it must be positive, or 0 for none"
+            )
+        if self.exclusion_degree < 1:
+            raise ValueError(f"exclusion_degree is {exclusion_degree}; it must be at least 1")
         if isinstance(splitting, Tensor):
             if splitting.dim() != 1 or splitting.dtype != torch.float64 or not len(splitting):
                 raise ValueError(
@@ -125,6 +137,7 @@ class MeshPotential(torch.nn.Module):
         self.settings = Settings(0.0, nothing, [0, 0, 0], 0, nothing)
         self.report: Dict[str, float] = {}
         self.planned = False
+        self.list_checked = False
         self.configure(
             cutoff,
             accuracy,
@@ -151,7 +164,7 @@ class MeshPotential(torch.nn.Module):
             raise ValueError(f"cutoff is {cutoff}, but it must be a positive length in Å")
         if not (accuracy >= 1e-12 and accuracy <= 0.1):
             raise ValueError(f"accuracy is {accuracy}; allowed: 1e-12 to 0.1")
-        if not (smearing >= 0.0):
+        if not (smearing >= 0.0 and smearing < math.inf):
             raise ValueError(f"smearing is {smearing}; it must be positive, or 0 for automatic")
         if len(mesh) != 0 and (len(mesh) != 3 or min(mesh) < 1):
             raise ValueError(
@@ -181,6 +194,7 @@ class MeshPotential(torch.nn.Module):
         self.requested_splitting = splitting
         self.requested_window = window
         self.planned = False
+        self.list_checked = False
 
     @torch.jit.export
     def plan(self, cell: Tensor, n_atoms: int, channels: int) -> Dict[str, float]:
@@ -269,6 +283,8 @@ class MeshPotential(torch.nn.Module):
                 "on several ranks MeshPotential needs a plan (call plan() before) and three "
                 "periodic directions"
             )
+        if comm == 0 and not self.list_checked:
+            self._check_list(positions, cells[0], pairs, shifts, periodic[0], sizes[0], owned)
         values = charges.to(torch.float64 if self.accuracy < self.float32_floor else charges.dtype)
         if comm != 0:
             # Zero, and a link to the positions: the charges of a rank without atoms depend on
@@ -305,7 +321,11 @@ class MeshPotential(torch.nn.Module):
         """
         check_coulomb_input(positions, charges, cell, pairs, shifts, positions.shape[0], None)
         cells = cell.reshape(1, 3, 3)
-        lattice = self._lattice(positions, cells[0], periodicity(pbc, cells)[0])
+        periodic = periodicity(pbc, cells)[0]
+        lattice = self._lattice(positions, cells[0], periodic)
+        if not self.list_checked:
+            n = positions.shape[0]
+            self._check_list(positions, cells[0], pairs, shifts, periodic, n, n)
         values = charges.to(torch.float64 if self.accuracy < self.float32_floor else charges.dtype)
         settings = self._settings(lattice, positions, charges.shape[1])
         smooth = ops.mesh_energy(
@@ -427,6 +447,25 @@ class MeshPotential(torch.nn.Module):
             mesh.append(_smooth_size(math.ceil(float(stretch[a]) * chosen.mesh[a] - 1e-6)))
         return Settings(chosen.length, chosen.shape, mesh, chosen.order, chosen.window)
 
+    def _check_list(
+        self,
+        positions: Tensor,
+        cell: Tensor,
+        pairs: Tensor,
+        shifts: Tensor,
+        pbc: Tensor,
+        size: int,
+        owned: int,
+    ) -> None:
+        """Once: whether the pair list is as long as the cutoff, at the first structure."""
+        n = positions.shape[0] if owned != positions.shape[0] else size  # with its ghosts
+        kept = torch.nonzero(pairs[0] < n).squeeze(1)
+        needed = self.cutoff if self.exclusion_radius == 0.0 else self.exclusion_radius
+        check_pair_list(
+            positions[:n], cell, pairs[:, kept], shifts[kept], pbc, needed, min(n, owned)
+        )
+        self.list_checked = True
+
     def _influence(self, lattice: Lattice, settings: Settings, dtype: torch.dtype) -> Tensor:
         interaction = ops.interaction(
             self.exponent,
@@ -498,31 +537,62 @@ class MeshPotential(torch.nn.Module):
         comm: int,
     ) -> Tensor:
         """Σ_j q_j sharp(r) over the pairs closer than the cutoff, (n_owned, C)."""
-        n_owned = charges.shape[0]
-        cutoff = self.cutoff if self.exclusion_radius == 0.0 else self.exclusion_radius
-        with torch.no_grad():
-            squared = pair_vectors(positions, cells, pairs, shifts, batch).square().sum(1)
-            close = (squared < cutoff * cutoff) & (pairs[0] < n_owned)
-            kept = torch.nonzero(close).squeeze(1)
-        pairs, shifts = pairs[:, kept], shifts[kept]
-        squared = pair_vectors(positions, cells, pairs, shifts, batch).square().sum(1)
         everyone = ops.halo_exchange(charges, positions.shape[0], comm)
+        if charges.shape[0] < positions.shape[0]:  # lists of some programs have ghosts as centres
+            owned = torch.nonzero(pairs[0] < charges.shape[0]).squeeze(1)
+            pairs, shifts = pairs[:, owned], shifts[owned]
         if batch is None or len(settings) == 1:
-            weights = self._weights(squared, settings[0])
-            return ops.pair_sum(weights.to(charges.dtype), everyone, pairs, n_owned)
+            return self._pairs_of_one(
+                positions, everyone, charges.shape[0], cells[0], pairs, shifts, settings[0]
+            )
         sums = torch.zeros_like(charges)
         structures = batch.index_select(0, pairs[0])
         for b in range(len(settings)):
             own = torch.nonzero(structures == b).squeeze(1)
-            weights = self._weights(squared[own], settings[b]).to(charges.dtype)
-            sums = sums + ops.pair_sum(weights, everyone, pairs[:, own], n_owned)
+            sums = sums + self._pairs_of_one(
+                positions,
+                everyone,
+                charges.shape[0],
+                cells[b],
+                pairs[:, own],
+                shifts[own],
+                settings[b],
+            )
         return sums
 
-    def _weights(self, squared: Tensor, settings: Settings) -> Tensor:
+    def _pairs_of_one(
+        self,
+        positions: Tensor,
+        charges: Tensor,
+        n_owned: int,
+        cell: Tensor,
+        pairs: Tensor,
+        shifts: Tensor,
+        settings: Settings,
+    ) -> Tensor:
+        """The same for the pairs of one structure; `charges` are those of ghosts, too."""
         if self.exclusion_radius == 0.0:
-            return sharp_part(squared, self.exponent, settings.length, settings.shape)
-        near = exclusion(squared, self.exclusion_radius, self.exclusion_degree)
-        return -smooth(squared, self.exponent, settings.length) * near
+            return ops.pair_potential(
+                positions,
+                charges,
+                cell,
+                pairs,
+                shifts,
+                n_owned,
+                self.cutoff,
+                self.exponent,
+                settings.length,
+                _optional(settings.shape),
+            )
+        cells = cell.unsqueeze(0)
+        squared = pair_vectors(positions.detach(), cells.detach(), pairs, shifts, None)
+        squared = squared.square().sum(1)
+        near = torch.nonzero(squared < self.exclusion_radius**2).squeeze(1)
+        pairs, shifts = pairs[:, near], shifts[near]
+        squared = pair_vectors(positions, cells, pairs, shifts, None).square().sum(1)
+        excluded = exclusion(squared, self.exclusion_radius, self.exclusion_degree)
+        weights = -smooth(squared, self.exponent, settings.length) * excluded
+        return ops.pair_sum(weights.to(charges.dtype), charges, pairs, n_owned)
 
 
 def _optional(terms: Tensor) -> Optional[Tensor]:

@@ -61,7 +61,7 @@ class TestTune:
     @pytest.fixture(autouse=True)
     def _same_choice_on_every_machine(self, monkeypatch):
         """By the constants the library comes with: those measured depend on the load."""
-        ops.set_cost_model([90.0, 1.8, 5.0, 80.0, 1.0])
+        ops.set_cost_model([90.0, 1.8, 5.0, 30.0, 1.0])
         monkeypatch.setattr(machine, "measure", list)
 
     @pytest.mark.parametrize("accuracy", [1e-3, 1e-5])

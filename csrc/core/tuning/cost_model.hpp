@@ -12,11 +12,11 @@ namespace loremd {
 // constants are those of one core with 512-bit vectors; loremd.machine measures those of the
 // machine at hand.
 struct CostModel {
-  double window_atom = 90;  // per atom
+  double window_atom = 90;   // per atom
   double window_line = 1.8;  // per atom and 64-byte line of its window
-  double mesh_value = 5;    // per mesh point and channel, with the padding of mesh/layout.hpp
-  double pair = 80;         // per pair within the cutoff
-  double pair_channel = 1;  // per pair and channel
+  double mesh_value = 5;     // per mesh point and channel, with the padding of mesh/layout.hpp
+  double pair = 30;          // per pair within the cutoff
+  double pair_channel = 1;   // per pair and channel
 
   double operator()(int64_t atoms, int64_t channels, double pairs,
                     const std::array<int64_t, 3> &points, int order) const {

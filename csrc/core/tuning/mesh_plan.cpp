@@ -254,6 +254,20 @@ MeshPlan rated(const Matrix3 &cell, int64_t atoms, const MeshSettings &settings)
           mesh_error(cell, atoms, settings).potential / potential};
 }
 
+Splitting splitting_named(std::string_view name) {
+  if (name == "gaussian") return Splitting::gaussian;
+  if (name == "prolate") return Splitting::prolate;
+  check(name == "auto", "splitting is '", name, "'; allowed: auto, gaussian, prolate");
+  return Splitting::automatic;
+}
+
+Window window_named(std::string_view name) {
+  if (name == "bspline") return Window::bspline;
+  if (name == "prolate") return Window::prolate;
+  check(name == "auto", "window is '", name, "'; allowed: auto, bspline, prolate");
+  return Window::automatic;
+}
+
 MeshPlan plan_mesh(const MeshPlanRequest &request) {
   check_numbers(request);
   check_combination(request);

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "tuning/error_estimate.hpp"
 #include "types.hpp"
@@ -16,6 +17,10 @@ namespace loremd {
 
 enum class Splitting { automatic, gaussian, prolate };
 enum class Window { automatic, bspline, prolate };
+
+// By name: "auto", "gaussian", "prolate" and "auto", "bspline", "prolate". Throw Error on others.
+Splitting splitting_named(std::string_view name);
+Window window_named(std::string_view name);
 
 struct MeshPlanRequest {
   Matrix3 cell;                   // rows are the cell vectors

@@ -27,6 +27,7 @@ __all__ = [
     "mesh_energy",
     "mesh_errors",
     "mesh_potential",
+    "pair_potential",
     "pair_sum",
     "plan",
     "plan_cost",
@@ -192,6 +193,30 @@ def pair_sum(weights: Tensor, charges: Tensor, pairs: Tensor, n_out: int) -> Ten
     n_out > every centre -> (n_out, C). Raises ValueError on an index out of range.
     """
     return torch.ops.loremd.pair_sum(weights, charges, pairs, n_out)
+
+
+def pair_potential(
+    positions: Tensor,
+    charges: Tensor,
+    cell: Tensor,
+    pairs: Tensor,
+    shifts: Tensor,
+    n_out: int,
+    cutoff: float,
+    exponent: float,
+    length: float,
+    splitting: Optional[Tensor] = None,
+) -> Tensor:
+    """Sum over pairs (i, j) closer than the cutoff of sharp(r) * charges[j]: (n_out, C).
+
+    positions (n, 3) and cell (3, 3) float64, charges (n, C), pairs (2, P) int64, shifts (P, 3)
+    integers, n_out > every centre. `length` is the smearing of the Gaussian splitting of
+    1/r^exponent, or with the Legendre terms `splitting` where a compact one of 1/r ends. Nothing
+    of the size of the pair list is kept. Raises ValueError on an index out of range.
+    """
+    return torch.ops.loremd.pair_potential(
+        positions, charges, cell, pairs, shifts, n_out, cutoff, exponent, length, splitting
+    )
 
 
 def gamma_tail(x: Tensor, a: float, b: float, derivative: int = 0) -> Tensor:

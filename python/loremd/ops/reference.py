@@ -83,30 +83,83 @@ def convolve(mesh: Tensor, influence: Tensor) -> Tensor:
     return torch.fft.irfftn(spectrum, s=list(mesh.shape[:3]), dim=(0, 1, 2))
 
 
-def influence(cell: Tensor, mesh_shape: List[int], order: int, smearing: float) -> Tensor:
+def cosine_transform(u: Tensor, series: Tensor) -> Tensor:
+    """Integral of a Legendre series times cos(u t) over 0 <= t <= 1."""
+    points = len(series) + 20 + int(u.detach().abs().max()) if u.numel() else 1
+    t, weights = gauss_legendre(u, points)
+    return torch.cos(u.unsqueeze(-1) * t) @ (weights * legendre_series(series, t))
+
+
+def window_power(cycles: Tensor, order: int, window: Optional[Tensor] = None) -> Tensor:
+    """Square of the transform of a window, by cycles per mesh point."""
+    if window is None:
+        return torch.sinc(cycles) ** (2 * order)
+    return cosine_transform(math.pi * order * cycles, window) ** 2
+
+
+def smooth_transform(k2: Tensor, range: float, interaction: Tensor) -> Tensor:
+    """R(k) by k^2 > 0 of what ops.interaction describes, with nothing cut; 0 where it is nothing
+    in double precision, for a compact shape of a bandlimit up to 40."""
+    exponent, shape = float(interaction[0]), interaction[4:]
+    near = k2.sqrt() * range < (50 if len(shape) else 10)
+    x = k2[near]
+    if len(shape) > 0:
+        values = 4 * math.pi / x * cosine_transform(x.sqrt() * range, shape)
+    elif exponent == 1:
+        values = 4 * math.pi / x * torch.exp(-0.5 * range**2 * x)
+    else:
+        scale = math.pi**1.5 * 2 ** (3 - exponent) / math.gamma(exponent / 2)
+        values = scale * gamma_tail(x, (3 - exponent) / 2, range**2 / 2)
+    return torch.zeros_like(k2).masked_scatter(near, values)
+
+
+def cut(k: Tensor, interaction: Tensor) -> Tensor:
+    """Factor on R(k) of 1/r with open directions, by k (..., 3) != 0."""
+    periodic, axis, reach = int(interaction[1]), int(interaction[2]), float(interaction[3])
+    if periodic == 3:
+        return torch.ones_like(k[..., 0])
+    if periodic == 0:
+        return 1 - torch.cos((k**2).sum(-1).sqrt() * reach)
+    plane = (k**2).sum(-1) - k[..., axis] ** 2  # the open axis is a coordinate axis here
+    in_plane = torch.where(plane > 1e-12, plane, 1.0).sqrt()
+    decay = torch.where(plane > 1e-12, torch.exp(-in_plane * reach), 1.0)
+    return 1 - decay * torch.cos(k[..., axis] * reach)
+
+
+def influence(
+    cell: Tensor,
+    mesh_shape: List[int],
+    order: int,
+    smearing: float,
+    window: Optional[Tensor] = None,
+    interaction: Optional[Tensor] = None,
+) -> Tensor:
+    """The aliases summed one by one: 5 per direction with the smooth part, which ends them, and
+    as many as a window needs without."""
+    numbers = torch.tensor([1.0, 3, 2, 0]).double() if interaction is None else interaction
     reciprocal = 2 * math.pi * torch.linalg.inv(cell).T
-    nx, ny, nz = mesh_shape
-    indices = torch.meshgrid(
-        torch.fft.fftfreq(nx, 1 / nx, dtype=torch.float64),
-        torch.fft.fftfreq(ny, 1 / ny, dtype=torch.float64),
-        torch.fft.rfftfreq(nz, 1 / nz, dtype=torch.float64),
-        indexing="ij",
-    )
-    frequencies = torch.stack(indices, -1)
     points = torch.tensor(mesh_shape, dtype=torch.float64)
+    axes = [torch.fft.fftfreq(n, 1 / n, dtype=torch.float64) for n in mesh_shape[:2]]
+    axes.append(torch.fft.rfftfreq(mesh_shape[2], 1 / mesh_shape[2], dtype=torch.float64))
+    frequencies = torch.stack(torch.meshgrid(axes, indexing="ij"), -1)
     zero = (frequencies == 0).all(-1)
+    span, ends = 2, 200 if window is None else 40
+    cycles = [f / n + torch.arange(-ends, ends + 1)[:, None] for f, n in zip(axes, mesh_shape)]
+    powers = [window_power(c.double(), order, window) for c in cycles]
     numerator = torch.zeros_like(frequencies[..., 0])
-    span = (-2, -1, 0, 1, 2)  # the Gaussian ends the sum
-    for m in [(a, b, c) for a in span for b in span for c in span]:
-        alias = frequencies + torch.tensor(m, dtype=torch.float64) * points
-        window = torch.sinc(alias / points).prod(-1) ** (2 * order)
-        k2 = torch.where(zero, 1.0, ((alias @ reciprocal) ** 2).sum(-1))
-        smooth = 4 * math.pi / k2 * torch.exp(-0.5 * smearing**2 * k2)
-        numerator = numerator + torch.where(zero, 0.0, window * smooth)
-    aliases = torch.arange(-200, 201, dtype=torch.float64)[:, None, None, None, None]
-    windows = torch.sinc(frequencies / points + aliases) ** (2 * order)
-    denominator = windows.sum(0).prod(-1)  # nothing but the window ends this one
-    return numerator / denominator**2 * points.prod() / torch.abs(torch.linalg.det(cell))
+    around = range(-span, span + 1)
+    for m in [(a, b, c) for a in around for b in around for c in around]:
+        x, y, z = (power[ends + shift] for power, shift in zip(powers, m))
+        k = (frequencies + torch.tensor(m, dtype=torch.float64) * points) @ reciprocal
+        k = torch.where(zero.unsqueeze(-1), 1.0, k)
+        smooth = smooth_transform((k**2).sum(-1), smearing, numbers) * cut(k, numbers)
+        weight = torch.einsum("x,y,z->xyz", x, y, z)
+        numerator = numerator + torch.where(zero, 0.0, weight * smooth)
+    sums = numerator / torch.einsum("x,y,z->xyz", *(p.sum(0) for p in powers)) ** 2
+    # k = 0 stays out with three periodic directions; else the limit of 4 pi / k^2 times the cut
+    periodic, reach = int(numbers[1]), float(numbers[3])
+    limit = 2 * math.pi * reach**2 * {3: 0, 2: -1, 0: 1}[periodic]
+    return torch.where(zero, limit, sums) * points.prod() / torch.abs(torch.linalg.det(cell))
 
 
 def pair_sum(weights: Tensor, charges: Tensor, pairs: Tensor, n_out: int) -> Tensor:
