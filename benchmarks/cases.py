@@ -14,7 +14,7 @@ if sys.version_info >= (3, 11):
 else:  # a dependency of pytest there
     import tomli as tomllib
 
-Program = Literal["loremd", "lammps", "torch-pme", "finufft"]
+Program = Literal["loremd", "lammps", "torch-pme", "jax-pme", "finufft"]
 Measured = Literal["forward", "forward+backward", "spread"]
 
 
@@ -37,9 +37,12 @@ class Side(Strict):
     smearing: Optional[float] = Field(None, gt=0)
     order: Optional[int] = Field(None, ge=1)
     accuracy: Optional[float] = Field(None, gt=0)
-    # loremd: other splittings and windows by the names that MeshPotential takes
-    splitting: Optional[str] = None
-    window: Optional[str] = None
+    # loremd: splitting and window by the names that MeshPotential takes, their bandlimits
+    splitting: Optional[Literal["gaussian", "prolate"]] = None
+    bandlimit: Optional[float] = Field(None, gt=0)
+    window: Optional[Literal["bspline", "prolate"]] = None
+    window_bandlimit: Optional[float] = Field(None, gt=0)
+    energy: bool = False  # energy and forces at fixed charges instead of potentials
     # LAMMPS: kspace style, differentiation, MPI ranks, the row of its table of times
     kspace: Literal["pppm", "ewald"] = "pppm"
     diff: Literal["ik", "ad"] = "ik"
@@ -50,6 +53,20 @@ class Side(Strict):
     dtype: Optional[Literal["float32", "float64"]] = None
     threads: Optional[int] = Field(None, ge=1)
     largest_box: Optional[int] = None  # left out of cases with a larger box
+    # what the ratio is to, instead of the baseline of the case; the largest that the project wants
+    against: Optional[str] = None
+    target: Optional[float] = Field(None, gt=0)
+
+    @model_validator(mode="after")
+    def _settings_fit(self) -> Side:
+        other = self.program != "loremd"
+        if other and (self.splitting or self.window or self.energy):
+            raise ValueError(f"side {self.name}: splitting, window and energy are loremd's")
+        if self.bandlimit is not None and self.splitting != "prolate":
+            raise ValueError(f"side {self.name}: only splitting = 'prolate' has a bandlimit")
+        if self.window_bandlimit is not None and self.window != "prolate":
+            raise ValueError(f"side {self.name}: only window = 'prolate' has a window_bandlimit")
+        return self
 
 
 class Case(Strict):
@@ -79,6 +96,9 @@ class Case(Strict):
             raise ValueError(f"case {self.name}: two sides have one name in {names}")
         if self.baseline is not None and self.baseline not in names:
             raise ValueError(f"case {self.name}: baseline '{self.baseline}' is not one of {names}")
+        unknown = {side.against for side in self.sides} - {None, *names}
+        if unknown:
+            raise ValueError(f"case {self.name}: against {unknown} is not one of {names}")
         odd = [box for box in (*self.boxes, self.error_box) if box % 2]
         if self.system == "nacl" and odd:
             raise ValueError(f"case {self.name}: boxes {odd} are odd; rock salt needs even ones")
@@ -100,9 +120,12 @@ class Case(Strict):
             for side in self.sides
             if side.largest_box is None or box <= side.largest_box
         ]
+        names = [side.name for side in sides]
+        for side in sides:
+            side.against = side.against if side.against in names else None
         suffix = f"-{box}" if len(self.boxes) > 1 else ""
         changes = {"name": self.name + suffix, "boxes": [box], "sides": sides}
-        if self.baseline not in [side.name for side in sides]:
+        if self.baseline not in names:
             changes["baseline"] = None
         return self.model_copy(update=changes)
 

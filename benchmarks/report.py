@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Write docs/benchmarks.md and its plots from the JSON of a run, and from nothing else.
 
-python benchmarks/report.py benchmarks/results/short.json
+python benchmarks/report.py benchmarks/results/short.json [--choice OUTPUT_OF_choice.py]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -81,23 +82,28 @@ COLUMNS = (
     "side",
     "channels, dtype, threads",
     "mesh",
-    "order",
+    "splitting",
+    "window",
     "time",
     "spread",
     "ratio",
+    "target",
     "error",
     "memory",
 )
 LEGEND = (
     "All sides of a case run in turns, round by round, each in its own process. *Time* is the "
     "median over the rounds with the minimum in brackets, *spread* the range over the median. "
-    "*Ratio* is the median over that of the side marked with 1, in brackets the range of the "
-    "ratios of single rounds. *Error* is the total RMS force error of the first channel (charges "
-    "±1) with the settings that are timed, real-space part included, against a converged Ewald sum "
-    "in a box of the same density, in units of the force of two unit charges at distance 1. Where "
-    "that box cannot have the same mesh spacing, the error is interpolated between the spacings "
-    "above and below; the JSON has both. *Memory* is the peak of the resident memory during the "
-    "first call, beyond the inputs; LAMMPS does not tell it apart from its neighbour list."
+    "*Ratio* is the median over that of the side marked with 1, or of the side that is named, in "
+    "brackets the range of the ratios of single rounds; *target* is the largest ratio that the "
+    "project wants. *Splitting*: Gaussian with its smearing, or prolate with its bandlimit; "
+    "*window*: order, and bandlimit where it is prolate. *Error* is the total RMS force error of "
+    "the first channel (charges ±1) with the settings that are timed, real-space part included, "
+    "against a converged Ewald sum in a box of the same density, in units of the force of two unit "
+    "charges at distance 1. Where that box cannot have the same mesh spacing, the error is "
+    "interpolated between the spacings above and below; the JSON has both. *Memory* is the peak of "
+    "the resident memory during the first call, beyond the inputs; LAMMPS does not tell it apart "
+    "from its neighbour list."
 )
 SPREADING = (
     "Here *error* is the relative error of the Fourier coefficients up to a quarter of the mesh, "
@@ -119,17 +125,21 @@ def case_section(case: CaseResult) -> Iterator[str]:
             f"{about.rounds} rounds."
         )
     yield ""
-    yield "| " + " | ".join(COLUMNS) + " |"
-    yield "|---" * len(COLUMNS) + "|"
-    absent = []
-    for side in case.sides:
-        if side.times is None:
-            absent.append(absence(side))
-        else:
-            yield row(side)
-    yield ""
+    yield from table(case)
+    absent = [absence(side) for side in case.sides if side.times is None]
     if absent:
         yield from [*absent, ""]
+
+
+def table(case: CaseResult) -> Iterator[str]:
+    """The sides with times; columns in which all cells are empty are left out."""
+    rows = [COLUMNS, *(row(side, case.baseline) for side in case.sides if side.times is not None)]
+    used = [k for k in range(len(COLUMNS)) if any(cells[k] for cells in rows[1:])]
+    for cells in rows:
+        yield "| " + " | ".join(cells[k] for k in used) + " |"
+        if cells is COLUMNS:
+            yield "|---" * len(used) + "|"
+    yield ""
 
 
 def absence(side: SideResult) -> str:
@@ -138,36 +148,57 @@ def absence(side: SideResult) -> str:
     return f"- {side.side.name}: failed, {' '.join(str(side.reason).split())}"
 
 
-def row(result: SideResult) -> str:
+def row(result: SideResult, baseline: str) -> list[str]:
     side, details, times = result.side, result.details, result.times
     parallel = f"{side.ranks} ranks" if side.ranks > 1 else str(side.threads)
-    ratio, error = "", ""
-    if result.ratio is not None:
-        low, high = result.ratio.minimum, result.ratio.maximum
-        ratio = f"{number(result.ratio.median)} ({number(low)} to {number(high)})"
-        ratio = "1" if low == high == 1.0 else ratio
-    if result.error is not None:
-        error = f"{result.error['value']:.1e}"
-    elif result.status == "failed":
-        error = "failed, " + " ".join(str(result.reason).split())
-    cells = [
+    return [
         side.name,
         f"{side.channels}, {side.dtype}, {parallel}",
         "×".join(map(str, details.get("mesh", []))),
-        order(details),
+        splitting(details),
+        window(details),
         f"{duration(times.median)} ({duration(times.minimum)})",
         f"{100 * times.spread:.0f} %",
-        ratio,
-        error,
+        ratio(result, baseline),
+        f"≤ {number(side.target)}" if side.target is not None else "",
+        error(result),
         memory(details.get("peak_bytes")),
     ]
-    return "| " + " | ".join(cells) + " |"
 
 
-def order(details: dict) -> str:
+def splitting(details: dict) -> str:
+    if details.get("splitting_bandlimit", 0.0) > 0:
+        return f"prolate {details['splitting_bandlimit']:.3g}"
+    smearing = details.get("smearing") or 0.0
+    return f"Gaussian {smearing:.3g}" if smearing > 0 else ""
+
+
+def window(details: dict) -> str:
     if "tolerance" in details:
         return f"tolerance {details['tolerance']:g}"
-    return str(details.get("order", ""))
+    order = str(details.get("order", ""))
+    if details.get("window_bandlimit", 0.0) > 0:
+        return f"{order}, prolate {details['window_bandlimit']:.3g}"
+    return order
+
+
+def ratio(result: SideResult, baseline: str) -> str:
+    if result.ratio is None:
+        return ""
+    other = result.side.against or baseline
+    if other == result.side.name:
+        return "1"
+    middle, low, high = result.ratio.median, result.ratio.minimum, result.ratio.maximum
+    named = f" of {result.side.against}" if result.side.against else ""
+    return f"{number(middle)} ({number(low)} to {number(high)}){named}"
+
+
+def error(result: SideResult) -> str:
+    if result.error is not None:
+        return f"{result.error['value']:.1e}"
+    if result.status == "failed":
+        return "failed, " + " ".join(str(result.reason).split())
+    return ""
 
 
 def number(x: float) -> str:
@@ -205,10 +236,20 @@ def plot(axes: Axes, figure: str, lines: dict[str, list[tuple[float, float]]]) -
     for name, line in lines.items():
         x, seconds = zip(*line)
         axes.plot(x, seconds, marker="o", ms=4, lw=1.2, label=name)
+    if figure == "size":
+        linearithmic(axes, next(iter(lines.values())))
     axes.set(xscale="log", yscale="log", ylabel="time (s)")
     axes.set_xlabel("ions" if figure == "size" else "measured RMS force error")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
+
+
+def linearithmic(axes: Axes, line: list[tuple[float, float]]) -> None:
+    """c N log N through the last point of a line."""
+    x, seconds = (np.array(column) for column in zip(*line))
+    guide = x * np.log(x)
+    guide *= seconds[-1] / guide[-1]
+    axes.plot(x, guide, color="0.6", ls=":", lw=1.0, label="N log N")
 
 
 def figures(result: Result, page: Path) -> Iterator[str]:
@@ -226,11 +267,21 @@ def figures(result: Result, page: Path) -> Iterator[str]:
         yield from [f"![{title}](figures/{file.name})", ""]
 
 
-def write(result: Result, page: Path) -> None:
+def choice_section(output: Optional[Path]) -> Iterator[str]:
+    """What choice.py printed: tune against the best of many settings."""
+    if output is None:
+        return
+    yield from ["## `loremd.tune` against brute force", ""]
+    yield "What `benchmarks/choice.py` printed on the machine above; the target is a factor of 1.3."
+    yield from ["", "```", output.read_text(encoding="utf-8").strip(), "```", ""]
+
+
+def write(result: Result, page: Path, choice: Optional[Path]) -> None:
     page.parent.mkdir(parents=True, exist_ok=True)
     lines = [*header(result), LEGEND, "", *figures(result, page)]
     for case in result.cases:
         lines += case_section(case)
+    lines += choice_section(choice)
     page.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
@@ -238,8 +289,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("result", type=Path, help="JSON file that run.py wrote")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    parser.add_argument("--choice", type=Path, help="what choice.py printed, to be shown as well")
     options = parser.parse_args()
-    write(results.load(options.result), options.out)
+    write(results.load(options.result), options.out, options.choice)
     print(f"written to {options.out}")
 
 

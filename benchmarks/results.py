@@ -12,13 +12,14 @@ from cases import Case, Side, Strict
 SCHEMA = 1
 EXCLUDED = (
     "Not timed: reading and building the system, the neighbour list, planning or tuning (mesh, "
-    "smearing, order), the first call. All that loremd and torch-pme do in a later call is timed, "
-    "the influence function included; LAMMPS computes it before its steps, which is not timed. "
-    "LAMMPS: Kspace (where said: Pair) time per step of its own table, forces of one channel "
-    "without energy and virial, double precision; its pair part is switched off while Kspace is "
-    "timed. loremd and torch-pme, mesh part: forward, or forward and the gradients by positions "
-    "and charges of all channels, called with an empty pair list. finufft: setpts (sorting) and "
-    "spreading, without FFT."
+    "smearing, order), the first call. All that loremd, torch-pme and jax-pme do in a later call "
+    "is timed, the influence function included; LAMMPS computes it before its steps, which is not "
+    "timed. LAMMPS: Kspace (where said: Pair) time per step of its own table, forces of one "
+    "channel without energy and virial, double precision; its pair part is switched off while "
+    "Kspace is timed. loremd, torch-pme and jax-pme, mesh part: forward, or forward and the "
+    "gradients by positions and charges of all channels, called with an empty pair list; loremd, "
+    "energy and forces: energy and its gradient by positions alone, likewise. finufft: setpts "
+    "(sorting) and spreading, without FFT."
 )
 
 

@@ -152,8 +152,8 @@ class Running:
         for name, result in self.results.items():
             if self.rounds[name]:
                 result.times = times_of(self.rounds[name])
-        reference = self.results[baseline].times
         for result in self.results.values():
+            reference = self.results[result.side.against or baseline].times
             if result.times is not None and reference is not None:
                 result.ratio = ratio_of(result.times, reference)
         return list(self.results.values())

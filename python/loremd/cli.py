@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The command line: `loremd train | eval | export | import | info | check`.
+"""The command line: `loremd train | eval | export | import | info | check | bench`.
 
 Every subcommand imports what it needs itself: `check` must also run where other parts are broken.
 What a user can get wrong ends in one line on stderr and exit code 2; `--traceback` shows where it
@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_import(commands)
     _add_info(commands)
     _add_check(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -103,6 +104,21 @@ def _add_check(commands: Any) -> None:
         "check", help="what is installed, and whether LAMMPS finds the pair style"
     )
     command.set_defaults(run=_check)
+
+
+def _add_bench(commands: Any) -> None:
+    command = commands.add_parser(
+        "bench", help="how fast the long-range sum is here, and how accurate, for rock salt"
+    )
+    command.add_argument(
+        "--atoms", type=_positive, nargs="+", default=[1000, 8000, 64000], metavar="N"
+    )
+    command.add_argument("--channels", type=_positive, nargs="+", default=[1, 10], metavar="C")
+    command.add_argument("--accuracy", type=float, default=1e-4, help="relative, of the potentials")
+    command.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    command.add_argument("--threads", type=_positive, default=1)
+    command.add_argument("--json", type=Path, help="write the table to this JSON file, too")
+    command.set_defaults(run=_bench)
 
 
 def _positive(text: str) -> int:
@@ -215,6 +231,37 @@ def _check(options: argparse.Namespace) -> int:
             print(f"{'':<14} -> {finding.cure}")
         problem = problem or finding.broken
     return EXIT_PROBLEM if problem else EXIT_OK
+
+
+def _bench(options: argparse.Namespace) -> int:
+    import dataclasses
+    import json
+
+    import torch
+
+    from . import benchmark
+
+    if options.json is not None:
+        _require_folder(options.json)
+    torch.set_num_threads(options.threads)
+    print(
+        f"Long-range sum of displaced rock salt, relative accuracy {options.accuracy:g}, "
+        f"{options.dtype}, {options.threads} thread{'s' if options.threads > 1 else ''}"
+    )
+    print(benchmark.title())
+    timings = []
+    dtype = getattr(torch, options.dtype)
+    for timing in benchmark.run(options.atoms, options.channels, options.accuracy, dtype):
+        print(benchmark.line(timing), flush=True)
+        timings.append(dataclasses.asdict(timing))
+    print(
+        "forward: potentials; + backward: with gradients by positions and charges; both with the "
+        "sum over pairs, without the neighbour list\nerror: relative RMS error of the potentials, "
+        f"measured up to {benchmark.LARGEST_TUNED:,} atoms"
+    )
+    if options.json is not None:
+        options.json.write_text(json.dumps(timings, indent=1) + "\n", encoding="utf-8")
+    return EXIT_OK
 
 
 def _metadata(path: Path) -> dict[str, Any]:

@@ -11,26 +11,47 @@ __global__ void window_weights(const T *fractions, T *weights, int n) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n) return;
   T w[P], slopes[P], curvatures[P];
-  loremd::bspline_weights<P>(fractions[i], w, slopes, curvatures);
+  loremd::bspline_weights<P, 0>(fractions[i], w);
+  loremd::bspline_weights<P, 1>(fractions[i], slopes);
+  loremd::bspline_weights<P, 2>(fractions[i], curvatures);
   for (int k = 0; k < P; ++k) weights[i * P + k] = w[k] + slopes[k] + curvatures[k];
 }
 
-template <int P>
-__global__ void influence(const double *metric, double smearing, int n, double *out) {
+// Gaussian splitting in three, two and no periodic directions.
+template <class Cut>
+__global__ void influence(const double *metric, double smearing, Cut cut, int n, double *out) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n) return;
   const double f[3] = {double(i + 1), 0, 0};
   const double x = loremd::metric_product(metric, f);
   const loremd::GaussianSplitting splitting{smearing};
-  out[i] = loremd::window_power(i, n, P) / loremd::window_power_sum<P>(i, n) *
-           (splitting.value(x) + splitting.first(x) + splitting.second(x));
+  double limit = 0;
+  const bool finite = cut.at_zero(&limit);
+  out[i] = x > splitting.largest() ? 0
+                                   : splitting.value(x) * cut.value(x, 0.5 * x) +
+                                         splitting.first(x) * cut.first(x, 0.5 * x) +
+                                         splitting.second(x) * cut.second(x, 0.5 * x);
+  if (i == 0 && finite) out[i] += limit;
+}
+
+__global__ void gamma_tails(const double *x, double a, double b, int n, double *out) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  const loremd::GammaTail tail(a, b);
+  out[i] = tail.value(x[i]) + tail.derivative(x[i], 1) + tail.derivative(x[i], 2);
+}
+
+__global__ void even_series(const double *t, loremd::EvenSeries series, int n, double *out) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  out[i] = series.value(t[i]) + series.slope(t[i]) + series.integral(t[i]) +
+           series.cosine_transform(t[i]);
 }
 
 template <int P>
 void launch(const float *f32, float *w32, const double *f64, double *w64, int n) {
   window_weights<P><<<1, 128>>>(f32, w32, n);
   window_weights<P><<<1, 128>>>(f64, w64, n);
-  influence<P><<<1, 128>>>(f64, 1.0, n, w64);
 }
 
 }  // namespace
@@ -42,4 +63,11 @@ void launch_all_orders(const float *f32, float *w32, const double *f64, double *
   launch<6>(f32, w32, f64, w64, n);
   launch<7>(f32, w32, f64, w64, n);
   launch<8>(f32, w32, f64, w64, n);
+  launch<9>(f32, w32, f64, w64, n);
+  launch<10>(f32, w32, f64, w64, n);
+  influence<<<1, 128>>>(f64, 1.0, loremd::Periodic{}, n, w64);
+  influence<<<1, 128>>>(f64, 1.0, loremd::CutSphere{9.0}, n, w64);
+  influence<<<1, 128>>>(f64, 1.0, loremd::CutSlab{9.0}, n, w64);
+  gamma_tails<<<1, 128>>>(f64, 0.5, 1.0, n, w64);
+  even_series<<<1, 128>>>(f64, {f64, 20}, n, w64);
 }

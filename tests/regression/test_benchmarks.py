@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 STORED = Path(__file__).with_name("benchmark.json")
 
+PROLATE = 'spacing = 1.0, order = 6, splitting = "prolate", bandlimit = 12.7, '
+PROLATE += 'window = "prolate", window_bandlimit = 13.0'
 TINY = """
 [[case]]
 name = "tiny"
@@ -27,6 +29,8 @@ sides = [
   { name = "fixed", program = "loremd", spacing = 0.5926, smearing = 1.0231, order = 6 },
   { name = "planned", program = "loremd", accuracy = 1e-5, channels = 1, dtype = "float64" },
   { name = "pppm", program = "lammps", accuracy = 1e-4, diff = "ad" },
+  { name = "prolate", program = "loremd", PROLATE, against = "fixed", target = 2.0 },
+  { name = "energy", program = "loremd", PROLATE, dtype = "float64", energy = true },
 ]
 
 [[case]]
@@ -37,8 +41,13 @@ boxes = [8]
 error_box = 8
 rounds = 1
 time = "spread"
-sides = [{ name = "order 8", program = "loremd", spacing = 0.5, order = 8 }]
+sides = [
+  { name = "order 8", program = "loremd", spacing = 0.5, order = 8 },
+  { name = "prolate 5", program = "loremd", spacing = 0.5, order = 5, WINDOW_12 },
+]
 """
+TINY = TINY.replace("PROLATE", PROLATE)
+TINY = TINY.replace("WINDOW_12", 'window = "prolate", window_bandlimit = 12.1')
 
 
 def python(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -81,7 +90,22 @@ def test_errors_are_those_of_the_settings(tiny):
     assert 2e-5 < sides["fixed"]["error"]["value"] < 1e-4
     assert 2e-5 < sides["pppm"]["error"]["value"] < 1e-4
     assert sides["planned"]["error"]["value"] < 2e-5
-    assert sides_of(tiny[0], "tiny-spread")["order 8"]["error"]["value"] < 1e-3
+    assert sides["prolate"]["error"]["value"] < 2e-4  # the mesh is that of the atoms
+    for side in sides_of(tiny[0], "tiny-spread").values():
+        assert side["error"]["value"] < 1e-3
+
+
+def test_energy_has_the_forces_of_the_potentials(tiny):
+    sides = sides_of(tiny[0], "tiny")
+    errors = [sides[name]["error"]["value"] for name in ("energy", "prolate")]
+    assert errors[0] == pytest.approx(errors[1], rel=1e-3)  # float32 of the other
+    assert sides["energy"]["details"]["splitting_bandlimit"] == 12.7
+
+
+def test_ratio_is_to_the_side_that_is_named(tiny):
+    sides = sides_of(tiny[0], "tiny")
+    expected = sides["prolate"]["times"]["median"] / sides["fixed"]["times"]["median"]
+    assert sides["prolate"]["ratio"]["median"] == pytest.approx(expected)
 
 
 def test_result_says_what_it_depends_on(tiny):
@@ -98,7 +122,19 @@ def test_report_of_a_fresh_result(tiny, tmp_path):
     page = tmp_path / "page.md"
     done = python(BENCHMARKS / "report.py", tiny[1], "--out", page)
     assert done.returncode == 0, done.stderr
-    assert "| fixed | 2, float32, 1 | 14×14×14 | 6 |" in page.read_text()
+    text = page.read_text()
+    assert "| fixed | 2, float32, 1 | 14×14×14 | Gaussian 1.02 | 6" in text
+    assert "| prolate | 2, float32, 1 | 8×8×8 | prolate 12.7 | 6, prolate 13 |" in text
+    assert " of fixed | ≤ 2 |" in text
+
+
+def test_report_shows_what_choice_printed(tmp_path):
+    printed = tmp_path / "choice.txt"
+    printed.write_text("rock salt, 512: 1.10 times the best of 60\n")
+    page = tmp_path / "page.md"
+    done = python(BENCHMARKS / "report.py", STORED, "--choice", printed, "--out", page)
+    assert done.returncode == 0, done.stderr
+    assert printed.read_text() in page.read_text()
 
 
 def test_report_of_a_stored_result(tmp_path):
@@ -130,7 +166,9 @@ def test_report_refuses_another_schema(tmp_path):
 
 def test_missing_and_failing_sides_are_reported(tmp_path):
     """A program that is not installed is skipped by name; a side that fails keeps its message."""
-    (tmp_path / "cases.toml").write_text(TINY.replace("order = 6", "order = 17"))
+    (tmp_path / "cases.toml").write_text(
+        TINY.replace("smearing = 1.0231, order = 6", "smearing = 1.0231, order = 17")
+    )
     out = tmp_path / "out.json"
     code = (
         f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r}); import run; "
@@ -155,6 +193,9 @@ def test_missing_and_failing_sides_are_reported(tmp_path):
         ('"pppm"\nsides', '"peer"\nsides', "baseline 'peer' is not one of"),
         ("boxes = [8]\nerror_box = 8\nrounds = 2", "boxes = [7]\nrounds = 2", "are odd"),
         ('name = "planned"', 'name = "fixed"', "two sides have one name"),
+        ('against = "fixed"', 'against = "nobody"', "is not one of"),
+        ('splitting = "prolate", bandlimit', "bandlimit", "has a bandlimit"),
+        ('diff = "ad"', "energy = true", "are loremd's"),
     ],
 )
 def test_wrong_cases_are_refused(tmp_path, old, new, message):

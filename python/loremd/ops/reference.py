@@ -143,7 +143,7 @@ def influence(
     axes.append(torch.fft.rfftfreq(mesh_shape[2], 1 / mesh_shape[2], dtype=torch.float64))
     frequencies = torch.stack(torch.meshgrid(axes, indexing="ij"), -1)
     zero = (frequencies == 0).all(-1)
-    span, ends = 2, 200 if window is None else 40
+    span, ends = 2, 200 if window is None else 80
     cycles = [f / n + torch.arange(-ends, ends + 1)[:, None] for f, n in zip(axes, mesh_shape)]
     powers = [window_power(c.double(), order, window) for c in cycles]
     numerator = torch.zeros_like(frequencies[..., 0])
