@@ -78,13 +78,12 @@ struct Table {
 #define LOREMD_PASS(table) \
   (table).mesh_shape, (table).order, (table).range, (table).window, (table).interaction
 
-// What `interaction` holds (ops.hpp): exponent, periodic, open axis, reach, shape of a compact
-// splitting.
+// What `interaction` holds: see ops.hpp.
 loremd::SmoothPart smooth_part(const char *op, const Table &table, const Tensor &interaction) {
   loremd::SmoothPart smooth;
   smooth.range = table.range;
   if (!interaction.defined()) return smooth;
-  constexpr int64_t leading = 4;
+  constexpr int64_t leading = 5;
   TORCH_CHECK_VALUE(interaction.numel() >= leading, "loremd::", op,
                     ": expected an interaction of at least ", leading, " numbers, got ",
                     interaction.numel());
@@ -93,6 +92,7 @@ loremd::SmoothPart smooth_part(const char *op, const Table &table, const Tensor 
   smooth.periodic = static_cast<int>(values[1]);
   smooth.open_axis = static_cast<int>(values[2]);
   smooth.reach = values[3];
+  smooth.ends_at_zero = values[4] != 0;
   smooth.shape = {values + leading, static_cast<int>(interaction.numel() - leading)};
   return smooth;
 }

@@ -13,6 +13,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <ATen/record_function.h>
 #include <ATen/TensorOperators.h>
 #include <torch/library.h>
@@ -177,6 +178,7 @@ void with_meshes(const char *op, const Tensor &fractions, const Tensor &charges,
                  const Tensor &influence, at::IntArrayRef mesh_shape, int64_t order,
                  const OptionalTensor &window, int64_t comm, Body &&body) {
   check_arguments(op, fractions, charges, influence, mesh_shape);
+  if (charges.size(1) == 0) return;
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "mesh_potential", [&] {
     run_core(op, [&] {
       Meshes<scalar_t> meshes(op, fractions, charges, influence, mesh_shape, order, window, comm);
@@ -227,11 +229,11 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward_cpu(
   check_shape(op, "grad", grad, charges.size(0), charges.size(1));
   check_dtype(op, "grad", grad, charges.scalar_type());
   Tensor by_charges = at::empty(charges.sizes(), charges.options());
-  Tensor by_fractions = none(fractions), by_influence = none(influence);
+  Tensor by_fractions = field.dim() == 3 ? at::zeros_like(fractions) : none(fractions);
+  Tensor by_influence = spectrum.numel() > 0 ? at::zeros_like(influence) : none(influence);
   with_meshes(op, fractions, charges, influence, mesh_shape, order, window, comm,
               [&](auto &meshes) {
                 if (spectrum.numel() > 0) {
-                  by_influence = at::zeros(influence.sizes(), influence.options());
                   meshes.convolution().other = spectrum;
                   meshes.convolution().correlation = by_influence;
                 }
@@ -241,7 +243,6 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward_cpu(
                 meshes.convolve(mesh);
                 mesh = meshes.sum_over_ranks(mesh);
                 if (field.dim() == 3) {
-                  by_fractions = at::empty(fractions.sizes(), fractions.options());
                   meshes.interpolate_gradient(mesh, charges, by_charges, by_fractions);
                   meshes.add_field_gradient(field, grad, by_fractions);
                 } else {
@@ -258,7 +259,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_cpu(
   TORCH_CHECK_VALUE(comm == 0, "loremd::mesh_energy runs in one process: comm must be 0, got ",
                     comm, "; use mesh_potential");
   Tensor values = at::empty(charges.sizes(), charges.options());
-  Tensor gradient = at::empty(fractions.sizes(), fractions.options());
+  Tensor gradient = at::zeros(fractions.sizes(), fractions.options());
   Tensor correlation =
       with_correlation ? at::zeros(influence.sizes(), influence.options()) : none(influence);
   with_meshes("mesh_energy", fractions, charges, influence, mesh_shape, order, window, comm,

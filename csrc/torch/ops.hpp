@@ -48,7 +48,8 @@ Tensor mesh_energy(const Tensor &fractions, const Tensor &charges, const Tensor 
                    int64_t comm);
 
 // mesh/influence.hpp. `range` is the smearing, or the range of a compact splitting. `interaction`
-// (1-D float64): exponent, number of periodic directions, open axis, reach, and the Legendre terms
+// (1-D float64): exponent, number of periodic directions, open axis, reach, whether the spectrum
+// of a compact splitting may end at its first zero, and the Legendre terms
 // of a compact splitting; none: 1/r in three periodic directions, Gaussian splitting.
 Tensor influence_sum(const Tensor &metric, SymIntArrayRef mesh_shape, int64_t order, double range,
                      const OptionalTensor &window, const OptionalTensor &interaction);

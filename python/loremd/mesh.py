@@ -283,8 +283,6 @@ class MeshPotential(torch.nn.Module):
                 "on several ranks MeshPotential needs a plan (call plan() before) and three "
                 "periodic directions"
             )
-        if comm == 0 and not self.list_checked:
-            self._check_list(positions, cells[0], pairs, shifts, periodic[0], sizes[0], owned)
         values = charges.to(torch.float64 if self.accuracy < self.float32_floor else charges.dtype)
         if comm != 0:
             # Zero, and a link to the positions: the charges of a rank without atoms depend on
@@ -301,6 +299,8 @@ class MeshPotential(torch.nn.Module):
             smooth.append(self._smooth_part(points, own, lattice, settings, comm))
             used.append(settings)
             start += sizes[b]
+        if comm == 0 and not self.list_checked:
+            self._check_list(positions, cells[0], pairs, shifts, periodic[0], sizes[0], owned)
         sharp = self._real_space(positions, values, cells, pairs, shifts, batch, used, comm)
         return (0.5 * (torch.cat(smooth, 0) + sharp)).to(charges.dtype)
 
@@ -323,9 +323,6 @@ class MeshPotential(torch.nn.Module):
         cells = cell.reshape(1, 3, 3)
         periodic = periodicity(pbc, cells)[0]
         lattice = self._lattice(positions, cells[0], periodic)
-        if not self.list_checked:
-            n = positions.shape[0]
-            self._check_list(positions, cells[0], pairs, shifts, periodic, n, n)
         values = charges.to(torch.float64 if self.accuracy < self.float32_floor else charges.dtype)
         settings = self._settings(lattice, positions, charges.shape[1])
         smooth = ops.mesh_energy(
@@ -337,6 +334,9 @@ class MeshPotential(torch.nn.Module):
             settings.order,
             _optional(settings.window),
         )
+        if not self.list_checked:
+            n = positions.shape[0]
+            self._check_list(positions, cells[0], pairs, shifts, periodic, n, n)
         rest = self._without_waves(values, lattice, settings, 0)
         rest = rest + self._real_space(positions, values, cells, pairs, shifts, None, [settings], 0)
         return 0.5 * (smooth + (values * rest).sum(dtype=torch.float64))
@@ -473,6 +473,7 @@ class MeshPotential(torch.nn.Module):
             lattice.periodic,
             lattice.open_axis,
             lattice.reach,
+            self.own_shape.numel() == 0,
         )
         return ops.influence(
             lattice.cell,

@@ -154,9 +154,10 @@ def expected_errors(
     k_squared = waves.k_squared.clone()
     k_squared[0, 0, 0] = 0.0
     error = windows.own * influence * (influence * windows.total - 2 * used) + used**2
-    slope_error = windows.own * influence * (
-        influence * windows.total_k_squared - 2 * k_squared * used
-    ) + k_squared * used**2
+    slope_error = (
+        windows.own * influence * (influence * windows.total_k_squared - 2 * k_squared * used)
+        + k_squared * used**2
+    )
     channels = charges.shape[1]
     equal = torch.full((channels,), 1 / channels, dtype=torch.float64)
     mesh_error = float((error.clamp(min=0) * waves.power(equal)).sum())

@@ -58,12 +58,12 @@ struct PowerSplitting {
 };
 
 // 1/r, the smooth part being (integral of shape from 0 to r / range) / r: R(k) = 4 pi / k^2 F(k
-// range) with the cosine transform F of the shape. Ends at the first zero of F, where the prolate
-// shape has become negligible (ESP, arXiv 2505.09727).
+// range) with the cosine transform F of the shape. That of a prolate shape is negligible from its
+// first zero on (ESP, arXiv 2505.09727); others are followed as far as they matter.
 class CompactSplitting {
  public:
-  CompactSplitting(EvenSeries shape, double range) {
-    const double end = first_zero(shape) / range;
+  CompactSplitting(EvenSeries shape, double range, bool ends_at_zero = true) {
+    const double end = (ends_at_zero ? first_zero(shape) : last_value(shape)) / range;
     largest_ = end * end;
     // F is an entire function of k^2
     const int terms = 24 + static_cast<int>(0.6 * end * range);
@@ -91,6 +91,13 @@ class CompactSplitting {
       (shape.cosine_transform(middle) > 0 ? low : high) = middle;
     }
     return low;
+  }
+
+  // The u beyond which the cosine transform stays below 1e-9, 100 at most.
+  static double last_value(EvenSeries shape) {
+    double u = 100;
+    while (u > 1 && fabs(shape.cosine_transform(u)) < 1e-9) u -= 0.25;
+    return u;
   }
 
  private:

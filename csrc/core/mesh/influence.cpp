@@ -163,7 +163,7 @@ void with_cut(const SmoothPart &smooth, const Splitting &splitting, Body &&body)
 template <class Body>
 void with_interaction(const SmoothPart &smooth, Body &&body) {
   if (smooth.shape.terms > 0) {
-    with_cut(smooth, CompactSplitting(smooth.shape, smooth.range), body);
+    with_cut(smooth, CompactSplitting(smooth.shape, smooth.range, smooth.ends_at_zero), body);
   } else if (smooth.exponent == 1) {
     with_cut(smooth, GaussianSplitting{smooth.range}, body);
   } else {

@@ -8,13 +8,14 @@ namespace loremd {
 
 // Which interaction is on the mesh (math/influence.hpp).
 struct SmoothPart {
-  double exponent = 1;  // p of 1/r^p
-  double range = 0;     // smearing of the Gaussian; of a compact splitting, where it ends
-  EvenSeries shape{};   // of a compact splitting (p = 1 only); no terms: Gaussian
-  int periodic = 3;     // periodic directions: 3, 2 or 0 (p = 1 only)
-  int open_axis = 2;    // of two periodic ones: the third, perpendicular to them
-  double reach = 0;     // fewer than 3: where the interaction ends; along an open axis half
-                        // the height of the cell
+  double exponent = 1;       // p of 1/r^p
+  double range = 0;          // smearing of the Gaussian; of a compact splitting, where it ends
+  EvenSeries shape{};        // of a compact splitting (p = 1 only); no terms: Gaussian
+  bool ends_at_zero = true;  // its spectrum may be cut at the first zero, as that of prolate shapes
+  int periodic = 3;          // periodic directions: 3, 2 or 0 (p = 1 only)
+  int open_axis = 2;         // of two periodic ones: the third, perpendicular to them
+  double reach = 0;          // fewer than 3: where the interaction ends; along an open axis half
+                             // the height of the cell
 };
 
 // The cell enters the influence function through its metric only: k^2 = 4 pi^2 f . metric . f for

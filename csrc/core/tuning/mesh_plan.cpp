@@ -22,6 +22,7 @@ constexpr double splitting_share = 0.6, mesh_share = 0.8;
 
 // Up to this many mesh points the errors are summed over all frequencies while searching.
 constexpr int64_t search_sum = 2048;
+constexpr int64_t confirmed_sum = 16384;  // for what the search finds
 
 // More are not a mesh, but a mistake: 8 GB per channel.
 constexpr double most_points = 1e9;
@@ -172,8 +173,11 @@ double refined(const MeshPlanRequest &request, double spacing, double finest, bo
     if (prolate_window && steps++ % bandlimit_steps == 0) {
       settings.window_bandlimit = best_window_bandlimit(request.cell, settings);
     }
-    const double error = mesh_error(request.cell, request.atoms, settings, search_sum).potential;
-    if (error <= allowed) return spacing;
+    // the quick estimate may miss what sits at the edge of the zone: order 10, skewed cells
+    const auto good = [&](int64_t largest_sum) {
+      return mesh_error(request.cell, request.atoms, settings, largest_sum).potential <= allowed;
+    };
+    if (good(search_sum) && good(confirmed_sum)) return spacing;
   }
   return 0;
 }

@@ -96,16 +96,19 @@ def interaction(
     periodic: int = 3,
     open_axis: int = 2,
     reach: float = 0.0,
+    ends_at_zero: bool = True,
 ) -> Tensor:
     """What :func:`influence` puts on the mesh, as one tensor of numbers.
 
     1/r^exponent, above 0 to 6, Gaussian splitting; or 1/r with the compact splitting of which
-    `splitting` holds the Legendre terms (:func:`prolate_shape`). With 2 or 0 instead of 3
+    `splitting` holds the Legendre terms (:func:`prolate_shape`), whose transform is cut at its first
+    zero unless `ends_at_zero` is False, which other shapes than prolate ones need. With 2 or 0 instead of 3
     periodic directions (1/r only) the interaction ends at `reach`: at that distance along the open
     axis, which must be perpendicular to the others and 2 `reach` high, or in all directions.
     """
-    numbers = torch.empty(4, dtype=torch.float64)
+    numbers = torch.empty(5, dtype=torch.float64)
     numbers[0], numbers[1], numbers[2], numbers[3] = exponent, periodic, open_axis, reach
+    numbers[4] = 1.0 if ends_at_zero else 0.0
     if splitting is None:
         return numbers
     return torch.cat([numbers, splitting])

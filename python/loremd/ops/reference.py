@@ -100,7 +100,7 @@ def window_power(cycles: Tensor, order: int, window: Optional[Tensor] = None) ->
 def smooth_transform(k2: Tensor, range: float, interaction: Tensor) -> Tensor:
     """R(k) by k^2 > 0 of what ops.interaction describes, with nothing cut; 0 where it is nothing
     in double precision, for a compact shape of a bandlimit up to 40."""
-    exponent, shape = float(interaction[0]), interaction[4:]
+    exponent, shape = float(interaction[0]), interaction[5:]
     near = k2.sqrt() * range < (50 if len(shape) else 10)
     x = k2[near]
     if len(shape) > 0:
@@ -136,7 +136,7 @@ def influence(
 ) -> Tensor:
     """The aliases summed one by one: 5 per direction with the smooth part, which ends them, and
     as many as a window needs without."""
-    numbers = torch.tensor([1.0, 3, 2, 0]).double() if interaction is None else interaction
+    numbers = torch.tensor([1.0, 3, 2, 0, 1]).double() if interaction is None else interaction
     reciprocal = 2 * math.pi * torch.linalg.inv(cell).T
     points = torch.tensor(mesh_shape, dtype=torch.float64)
     axes = [torch.fft.fftfreq(n, 1 / n, dtype=torch.float64) for n in mesh_shape[:2]]
