@@ -287,11 +287,16 @@ def write(result: Result, page: Path, choice: Optional[Path]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("result", type=Path, help="JSON file that run.py wrote")
+    parser.add_argument(
+        "result", type=Path, nargs="+", help="JSON files of run.py, of one machine and one build"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md")
     parser.add_argument("--choice", type=Path, help="what choice.py printed, to be shown as well")
     options = parser.parse_args()
-    write(results.load(options.result), options.out, options.choice)
+    first, *others = (results.load(file) for file in options.result)
+    for other in others:
+        first.cases.extend(other.cases)
+    write(first, options.out, options.choice)
     print(f"written to {options.out}")
 
 

@@ -13,6 +13,7 @@
 #include "mesh/interpolate.hpp"
 #include "mesh/spread.hpp"
 #include "mesh_call.hpp"
+#include "mesh_memory.hpp"
 #include "support.hpp"
 
 namespace loremd_torch {
@@ -105,7 +106,7 @@ struct Arguments {
   void with_packed(const Tensor &mesh, Body &&body) const {
     run_core(op, [&] {
       const auto call = this->call<T>(mesh.sizes(), mesh.size(3));
-      const Tensor packed = at::empty({call.shape().size()}, mesh.options());
+      const Tensor packed = workspace_mesh(call.shape().size(), mesh.options());
       call.pack(mesh.contiguous().const_data_ptr<T>(), packed.mutable_data_ptr<T>());
       body(call, packed.const_data_ptr<T>());
     });
@@ -115,19 +116,18 @@ struct Arguments {
 Tensor spread_any(const Arguments &arguments, const Tensor &charges, at::IntArrayRef mesh_shape) {
   const char *op = arguments.op;
   check_charges(op, charges, arguments.fractions.size(0));
-  TORCH_CHECK_VALUE(mesh_shape.size() == 3, "loremd::", op,
-                    ": expected a mesh shape of three numbers, got ", mesh_shape);
+  const auto [nx, ny, nz] = mesh_points(arguments.op, mesh_shape);
   for (int64_t n : mesh_shape) {
     TORCH_CHECK_VALUE(n > 0, "loremd::", op, ": mesh shape ", mesh_shape,
                       " must be three positive numbers");
   }
   const Tensor q = charges.contiguous();
-  Tensor mesh =
-      at::empty({mesh_shape[0], mesh_shape[1], mesh_shape[2], charges.size(1)}, charges.options());
+  const int64_t channels = charges.size(1);
+  Tensor mesh = empty_mesh(nx * ny * nz * channels, charges.options()).view({nx, ny, nz, channels});
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "spread", [&] {
     run_core(op, [&] {
       const auto call = arguments.call<scalar_t>(mesh_shape, charges.size(1));
-      const Tensor packed = at::zeros({call.shape().size()}, charges.options());
+      const Tensor packed = workspace_mesh(call.shape().size(), charges.options()).zero_();
       scalar_t *to = packed.mutable_data_ptr<scalar_t>();
       call.for_each_slab([&](const loremd::MeshCall<scalar_t> &part) {
         loremd::spread(part, q.const_data_ptr<scalar_t>(), to);

@@ -81,7 +81,7 @@ class Meshes {
 
   Tensor spread(const Tensor &charges) const {
     RECORD_FUNCTION("loremd::spread", {});
-    Tensor mesh = empty_mesh(shape_.size(), options_).zero_();
+    Tensor mesh = workspace_mesh(shape_.size(), options_).zero_();
     T *to = mesh.template mutable_data_ptr<T>();
     const Tensor q = charges.contiguous();
     call_.for_each_slab(
@@ -198,7 +198,8 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_cpu(
     bool with_field, bool with_spectrum) {
   const int64_t n = charges.size(0), channels = charges.size(1);
   Tensor values = at::empty({n, channels}, charges.options());
-  Tensor field = with_field ? at::empty({n, 3, channels}, charges.options()) : none(charges);
+  Tensor field = with_field ? empty_mesh(3 * n * channels, charges.options()).view({n, 3, channels})
+                            : none(charges);
   Tensor spectrum;
   with_meshes("mesh_potential", fractions, charges, influence, mesh_shape, order, window, comm,
               [&](auto &meshes) {

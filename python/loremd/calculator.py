@@ -15,7 +15,6 @@ from ase.calculators.calculator import PropertyNotImplementedError, all_changes
 from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from . import ops
 from .checkpoint import import_checkpoint
 from .export import load
 from .model import Lorem

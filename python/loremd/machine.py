@@ -18,7 +18,8 @@ def measure() -> list[float]:
     """The constants of the cost model (csrc/core/tuning/cost_model.hpp), which it also sets.
 
     Nanoseconds: per atom, per atom and 64-byte line of its window, per mesh point and channel (with
-    padding), per pair, per pair and channel; forward and backward, float32, with the threads torch may use.
+    padding), per pair, per pair and channel; forward and backward, float32, with the threads torch
+    may use.
     Takes 0.3 s the first time.
     """
     global _measured
