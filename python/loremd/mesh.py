@@ -61,8 +61,9 @@ class MeshPotential(torch.nn.Module):
     """Potentials of point charges, all channels at once, O(N log N).
 
     Args:
-        cutoff: real-space cutoff (Å); the pair list must be complete up to it (which the first call
-            checks for one atom), pairs beyond it are dropped. Without any pair, the mesh part alone.
+        cutoff: real-space cutoff (Å); the pair list must be complete up to it, which the first call
+            checks for one atom; pairs beyond it are dropped. Without any pair, the mesh part
+            alone.
         accuracy: RMS error of the potentials relative to their RMS value, 1e-12 to 0.1. Below 2e-6
             the mesh is float64 even for float32 charges.
         exponent: p of 1/r^p, above 0, up to 6. p = 3 needs neutral channels; for p > 3 there is no
@@ -522,8 +523,8 @@ class MeshPotential(torch.nn.Module):
         sizes = ops.sum_over_ranks(charges.detach().to(torch.float64).abs().sum(0), comm)
         if bool((total.detach().abs() > 1e-6 * sizes).any()):
             raise ValueError(
-                f"exponent is 3 and a net charge is {float(total.detach().abs().max())}; the sum of "
-                "1/r^3 exists for neutral channels only"
+                f"exponent is 3 and a net charge is {float(total.detach().abs().max())}; the sum "
+                "of 1/r^3 exists for neutral channels only"
             )
 
     def _real_space(

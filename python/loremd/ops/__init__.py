@@ -101,10 +101,11 @@ def interaction(
     """What :func:`influence` puts on the mesh, as one tensor of numbers.
 
     1/r^exponent, above 0 to 6, Gaussian splitting; or 1/r with the compact splitting of which
-    `splitting` holds the Legendre terms (:func:`prolate_shape`), whose transform is cut at its first
-    zero unless `ends_at_zero` is False, which other shapes than prolate ones need. With 2 or 0 instead of 3
-    periodic directions (1/r only) the interaction ends at `reach`: at that distance along the open
-    axis, which must be perpendicular to the others and 2 `reach` high, or in all directions.
+    `splitting` holds the Legendre terms (:func:`prolate_shape`). Its transform is cut at its first
+    zero unless `ends_at_zero` is False, which other shapes than prolate ones need. With 2 or 0
+    instead of 3 periodic directions (1/r only) the interaction ends at `reach`: at that distance
+    along the open axis, which must be perpendicular to the others and 2 `reach` high, or in all
+    directions.
     """
     numbers = torch.empty(5, dtype=torch.float64)
     numbers[0], numbers[1], numbers[2], numbers[3] = exponent, periodic, open_axis, reach
