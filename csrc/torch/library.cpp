@@ -77,6 +77,24 @@ TORCH_LIBRARY(loremd, m) {
       "Tensor? splitting, Tensor grad) "
       "-> (Tensor by_positions, Tensor by_charges, Tensor by_cell)");
 
+  m.def(
+      "neighbor_density(Tensor positions, Tensor cell, Tensor pairs, Tensor shifts, "
+      "Tensor species, Tensor coefficients, SymInt n_out, float cutoff, bool smooth) "
+      "-> (Tensor radial_sums, Tensor spherical)");
+  m.def(
+      "neighbor_density_backward(Tensor positions, Tensor cell, Tensor pairs, Tensor shifts, "
+      "Tensor species, Tensor coefficients, SymInt n_out, float cutoff, bool smooth, "
+      "Tensor grad_radial, Tensor grad_spherical, bool want_coefficients, bool want_shifts) "
+      "-> (Tensor by_positions, Tensor by_cell, Tensor by_coefficients, Tensor by_shifts)");
+  m.def(
+      "neighbor_density_backward_directional(Tensor positions, Tensor cell, Tensor pairs, "
+      "Tensor shifts, Tensor species, Tensor coefficients, SymInt n_out, float cutoff, "
+      "bool smooth, Tensor grad_radial, Tensor grad_spherical, Tensor along_positions, "
+      "Tensor along_cell, Tensor along_coefficients, Tensor? along_shifts, "
+      "bool want_coefficients, bool want_shifts) "
+      "-> (Tensor by_positions, Tensor by_cell, Tensor by_coefficients, Tensor by_shifts, "
+      "Tensor by_grad_radial, Tensor by_grad_spherical)");
+
   m.def("halo_exchange(Tensor owned, SymInt n, int comm) -> Tensor");
   m.def("halo_reduce(Tensor all, SymInt n_owned, int comm) -> Tensor");
   m.def("sum_over_ranks(Tensor values, int comm) -> Tensor");
