@@ -16,17 +16,19 @@
 
 namespace loremd_torch {
 
-#define LOREMD_DENSITY_ARGUMENTS                                                              \
-  const Tensor &positions, const Tensor &cell, const Tensor &pairs, const Tensor &shifts,     \
+#define LOREMD_DENSITY_ARGUMENTS                                                          \
+  const Tensor &positions, const Tensor &cell, const Tensor &pairs, const Tensor &shifts, \
       const Tensor &species, const Tensor &coefficients, SymInt n_out, double cutoff, bool smooth
 #define LOREMD_DENSITY_PASS \
   positions, cell, pairs, shifts, species, coefficients, n_out, cutoff, smooth
-#define LOREMD_DIRECTION_ARGUMENTS                                                      \
+#define LOREMD_DIRECTION_ARGUMENTS                                                        \
   const Tensor &grad_radial, const Tensor &grad_spherical, const Tensor &along_positions, \
-      const Tensor &along_cell, const Tensor &along_coefficients, const OptionalTensor &along_shifts
+      const Tensor &along_cell, const Tensor &along_coefficients,                         \
+      const OptionalTensor &along_shifts
 
-using Density = std::tuple<Tensor, Tensor>;                   // radial sums, spherical
-using Gradient = std::tuple<Tensor, Tensor, Tensor, Tensor>;  // positions, cell, coefficients, shifts
+using Density = std::tuple<Tensor, Tensor>;  // radial sums, spherical
+using Gradient =
+    std::tuple<Tensor, Tensor, Tensor, Tensor>;  // positions, cell, coefficients, shifts
 using Along = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;  // Gradient, Density
 
 Density neighbor_density(LOREMD_DENSITY_ARGUMENTS) {
@@ -119,8 +121,10 @@ struct DensityCall {
     check_dtype(op, "species", species, at::kLong);
     check_floating(op, "coefficients", coefficients);
     TORCH_CHECK_VALUE(coefficients.dim() == 5 && coefficients.size(0) == coefficients.size(1),
-                      "loremd::", op, ": expected coefficients of shape (species, species, radial, "
-                      "degrees, features), got ", coefficients.sizes());
+                      "loremd::", op,
+                      ": expected coefficients of shape (species, species, radial, "
+                      "degrees, features), got ",
+                      coefficients.sizes());
     TORCH_CHECK_VALUE(n_out >= 0 && n_out <= positions.size(0), "loremd::", op, ": n_out is ",
                       n_out, "; allowed: 0 to the number of atoms, ", positions.size(0));
   }
@@ -236,10 +240,12 @@ Gradient neighbor_density_backward_cpu(const Tensor &positions, const Tensor &ce
   });
 }
 
-Along neighbor_density_backward_directional_cpu(
-    const Tensor &positions, const Tensor &cell, const Tensor &pairs, const Tensor &shifts,
-    const Tensor &species, const Tensor &coefficients, int64_t n_out, double cutoff, bool smooth,
-    LOREMD_DIRECTION_ARGUMENTS, bool want_coefficients, bool want_shifts) {
+Along neighbor_density_backward_directional_cpu(const Tensor &positions, const Tensor &cell,
+                                                const Tensor &pairs, const Tensor &shifts,
+                                                const Tensor &species, const Tensor &coefficients,
+                                                int64_t n_out, double cutoff, bool smooth,
+                                                LOREMD_DIRECTION_ARGUMENTS, bool want_coefficients,
+                                                bool want_shifts) {
   const char *op = "neighbor_density_backward_directional";
   const DensityCall call(op, LOREMD_DENSITY_PASS);
   const auto [radial, spherical] = call.zeros();
@@ -252,8 +258,8 @@ Along neighbor_density_backward_directional_cpu(
   const Tensor v_shifts =
       along_shifts ? checked_grad(op, "along_shifts", *along_shifts, call.shifts) : Tensor();
   const Tensor by_shifts = shifts_gradient(call, want_shifts);
-  const Gradient gradient = AT_DISPATCH_FLOATING_TYPES(
-      coefficients.scalar_type(), "neighbor_density", [&] {
+  const Gradient gradient =
+      AT_DISPATCH_FLOATING_TYPES(coefficients.scalar_type(), "neighbor_density", [&] {
         const loremd::DensityDirection<scalar_t> direction{
             v_positions.const_data_ptr<double>(), v_cell.const_data_ptr<double>(),
             v_shifts.defined() ? v_shifts.const_data_ptr<double>() : nullptr,
@@ -261,15 +267,15 @@ Along neighbor_density_backward_directional_cpu(
         scalar_t *to_radial = radial.mutable_data_ptr<scalar_t>();
         scalar_t *to_spherical = spherical.mutable_data_ptr<scalar_t>();
         return gradient_of(
-            call,
-            sum_over_centres<scalar_t>(
-                op, call, want_coefficients, by_shifts,
-                [&](int64_t begin, int64_t end, const loremd::DensityGradient<scalar_t> &to) {
-                  loremd::neighbor_density_along(
-                      call.shape, call.geometry, call.coefficient_data<scalar_t>(), direction,
-                      by_radial.const_data_ptr<scalar_t>(), by_spherical.const_data_ptr<scalar_t>(),
-                      begin, end, to_radial, to_spherical, to);
-                }));
+            call, sum_over_centres<scalar_t>(
+                      op, call, want_coefficients, by_shifts,
+                      [&](int64_t begin, int64_t end, const loremd::DensityGradient<scalar_t> &to) {
+                        loremd::neighbor_density_along(call.shape, call.geometry,
+                                                       call.coefficient_data<scalar_t>(), direction,
+                                                       by_radial.const_data_ptr<scalar_t>(),
+                                                       by_spherical.const_data_ptr<scalar_t>(),
+                                                       begin, end, to_radial, to_spherical, to);
+                      }));
       });
   return std::tuple_cat(gradient, Density{radial, spherical});
 }
@@ -278,8 +284,9 @@ Along neighbor_density_backward_directional_cpu(
 
 Density neighbor_density_meta(LOREMD_DENSITY_ARGUMENTS) {
   const SymInt degrees = coefficients.sym_size(3);
-  return {coefficients.new_empty_symint({n_out, coefficients.sym_size(0), coefficients.sym_size(2)}),
-          coefficients.new_empty_symint({n_out, degrees * degrees, coefficients.sym_size(4)})};
+  return {
+      coefficients.new_empty_symint({n_out, coefficients.sym_size(0), coefficients.sym_size(2)}),
+      coefficients.new_empty_symint({n_out, degrees * degrees, coefficients.sym_size(4)})};
 }
 
 Gradient neighbor_density_backward_meta(LOREMD_DENSITY_ARGUMENTS, const Tensor &, const Tensor &,
@@ -292,8 +299,8 @@ Gradient neighbor_density_backward_meta(LOREMD_DENSITY_ARGUMENTS, const Tensor &
 }
 
 Along neighbor_density_backward_directional_meta(LOREMD_DENSITY_ARGUMENTS,
-                                                 LOREMD_DIRECTION_ARGUMENTS,
-                                                 bool want_coefficients, bool want_shifts) {
+                                                 LOREMD_DIRECTION_ARGUMENTS, bool want_coefficients,
+                                                 bool want_shifts) {
   return std::tuple_cat(
       neighbor_density_backward_meta(LOREMD_DENSITY_PASS, grad_radial, grad_spherical,
                                      want_coefficients, want_shifts),
@@ -320,6 +327,7 @@ auto call_with(AutogradContext *ctx, const variable_list &saved, Function &&func
                   ctx->saved_data["smooth"].toBool(), more...);
 }
 
+// `input` counts the tensors among the arguments.
 Tensor wanted(AutogradContext *ctx, int input, const Tensor &gradient) {
   return ctx->needs_input_grad(input) ? gradient : Tensor();
 }
@@ -327,9 +335,15 @@ Tensor wanted(AutogradContext *ctx, int input, const Tensor &gradient) {
 // Derivatives by the nine arguments.
 variable_list by_arguments(AutogradContext *ctx, const Gradient &gradient) {
   const auto &[positions, cell, coefficients, shifts] = gradient;
-  return {wanted(ctx, 0, positions), wanted(ctx, 1, cell),         Tensor(),
-          wanted(ctx, 3, shifts),    Tensor(),                     wanted(ctx, 5, coefficients),
-          Tensor(),                  Tensor(),                     Tensor()};
+  return {wanted(ctx, 0, positions),
+          wanted(ctx, 1, cell),
+          Tensor(),
+          wanted(ctx, 3, shifts),
+          Tensor(),
+          wanted(ctx, 5, coefficients),
+          Tensor(),
+          Tensor(),
+          Tensor()};
 }
 
 struct NeighborDensityAlong : torch::autograd::Function<NeighborDensityAlong> {
@@ -350,9 +364,9 @@ struct NeighborDensityAlong : torch::autograd::Function<NeighborDensityAlong> {
 Along neighbor_density_backward_directional_autograd(LOREMD_DENSITY_ARGUMENTS,
                                                      LOREMD_DIRECTION_ARGUMENTS,
                                                      bool want_coefficients, bool want_shifts) {
-  const auto r = NeighborDensityAlong::apply(
-      LOREMD_DENSITY_PASS, grad_radial, grad_spherical, along_positions, along_cell,
-      along_coefficients, along_shifts, want_coefficients, want_shifts);
+  const auto r = NeighborDensityAlong::apply(LOREMD_DENSITY_PASS, grad_radial, grad_spherical,
+                                             along_positions, along_cell, along_coefficients,
+                                             along_shifts, want_coefficients, want_shifts);
   return {r[0], r[1], r[2], r[3], r[4], r[5]};
 }
 
@@ -374,13 +388,12 @@ struct NeighborDensityBackward : torch::autograd::Function<NeighborDensityBackwa
     const bool with_shifts = ctx->needs_input_grad(3);
     const auto [positions, cell, coefficients, shifts, radial, spherical] =
         call_with(ctx, saved, neighbor_density_backward_directional, saved[6], saved[7], grads[0],
-                  grads[1],
-                  with_coefficients ? along_coefficients : at::zeros_like(saved[5]),
+                  grads[1], with_coefficients ? along_coefficients : at::zeros_like(saved[5]),
                   with_shifts ? OptionalTensor(along_shifts) : OptionalTensor(),
                   ctx->needs_input_grad(5), with_shifts);
     variable_list result = by_arguments(ctx, {positions, cell, coefficients, shifts});
-    result.insert(result.end(), {wanted(ctx, 9, radial), wanted(ctx, 10, spherical), Tensor(),
-                                 Tensor()});
+    result.insert(result.end(),
+                  {wanted(ctx, 6, radial), wanted(ctx, 7, spherical), Tensor(), Tensor()});
     return result;
   }
 };
@@ -388,9 +401,8 @@ struct NeighborDensityBackward : torch::autograd::Function<NeighborDensityBackwa
 Gradient neighbor_density_backward_autograd(LOREMD_DENSITY_ARGUMENTS, const Tensor &grad_radial,
                                             const Tensor &grad_spherical, bool want_coefficients,
                                             bool want_shifts) {
-  const auto r =
-      NeighborDensityBackward::apply(LOREMD_DENSITY_PASS, grad_radial, grad_spherical,
-                                     want_coefficients, want_shifts);
+  const auto r = NeighborDensityBackward::apply(LOREMD_DENSITY_PASS, grad_radial, grad_spherical,
+                                                want_coefficients, want_shifts);
   return {r[0], r[1], r[2], r[3]};
 }
 

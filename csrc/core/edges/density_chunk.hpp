@@ -45,7 +45,9 @@ template <class T>
 struct DensityBuffers {
   static constexpr int most_lanes = 64 / static_cast<int>(sizeof(T));
   static int padded(int n) { return (n + most_lanes - 1) / most_lanes * most_lanes; }
-  static AlignedArray<T> numbers(int n) { return AlignedArray<T>(int64_t(2) * most_lanes * padded(n)); }
+  static AlignedArray<T> numbers(int n) {
+    return AlignedArray<T>(int64_t(2) * most_lanes * padded(n));
+  }
 
   explicit DensityBuffers(const DensityShape &shape)
       : binomials(shape.n_radial),
@@ -63,12 +65,12 @@ struct DensityBuffers {
 
   std::vector<double> binomials;
   SphericalRecursion<T> recursion;
-  AlignedArray<double> powers;              // of 1 - r / cutoff
-  AlignedArray<T> rho, rho_slopes;          // (k): rho_k and its derivative by r
+  AlignedArray<double> powers;                 // of 1 - r / cutoff
+  AlignedArray<T> rho, rho_slopes;             // (k): rho_k and its derivative by r
   AlignedArray<T> functions, function_slopes;  // (lf): g_lf and its derivative by r
-  AlignedArray<T> by_functions;             // (lf): derivative of F by g_lf
-  AlignedArray<T> harmonics, by_harmonics;  // (lm): Y_lm, and the derivative of F by it
-  AlignedArray<T> rows;                     // numbers transposed: one row per pair
+  AlignedArray<T> by_functions;                // (lf): derivative of F by g_lf
+  AlignedArray<T> harmonics, by_harmonics;     // (lm): Y_lm, and the derivative of F by it
+  AlignedArray<T> rows;                        // numbers transposed: one row per pair
 };
 
 template <class T, int Bytes, bool Tangents>
@@ -292,7 +294,8 @@ class DensityChunk {
     for (int l = 0; l <= shape_.degree; ++l) {
       for_each_tile<tile>(features, [&](int f, auto size) LOREMD_INLINE_LAMBDA {
         N values[size], sums[size] = {};
-        for_each_constant<size>([&](auto t) LOREMD_INLINE_LAMBDA { values[t] = functions_[l * features + f + t]; });
+        for_each_constant<size>(
+            [&](auto t) LOREMD_INLINE_LAMBDA { values[t] = functions_[l * features + f + t]; });
         for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) {
           const N y = harmonics_[lm];
           N by_y = by_harmonics_[lm];
@@ -357,14 +360,16 @@ class DensityChunk {
         for_each_tile<4>(2 * l + 1, [&](int m, auto size) LOREMD_INLINE_LAMBDA {
           T *to = spherical + (first + m) * shape_.features + f;
           W sums[size];
-          for_each_constant<size>([&](auto t) LOREMD_INLINE_LAMBDA { sums[t] = load<W>(to + t * shape_.features); });
+          for_each_constant<size>(
+              [&](auto t) LOREMD_INLINE_LAMBDA { sums[t] = load<W>(to + t * shape_.features); });
           for (int p = 0; p < count_; ++p) {
             const W row = load<W>(rows() + p * stride + l * shape_.features + f);
             for_each_constant<size>([&](auto t) LOREMD_INLINE_LAMBDA {
               sums[t] += harmonics_.part(first + m + t, plane)[p] * row;
             });
           }
-          for_each_constant<size>([&](auto t) LOREMD_INLINE_LAMBDA { store(to + t * shape_.features, sums[t]); });
+          for_each_constant<size>(
+              [&](auto t) LOREMD_INLINE_LAMBDA { store(to + t * shape_.features, sums[t]); });
         });
       });
     }
@@ -378,10 +383,12 @@ class DensityChunk {
       for_each_tile<8>(shape_.n_radial, [&](int k, auto size) LOREMD_INLINE_LAMBDA {
         T *to = by_coefficients + int64_t(1) * k * n + lf;
         W sums[size];
-        for_each_constant<size>([&](auto t) LOREMD_INLINE_LAMBDA { sums[t] = load<W>(to + t * n); });
+        for_each_constant<size>([&](auto t)
+                                    LOREMD_INLINE_LAMBDA { sums[t] = load<W>(to + t * n); });
         for (int p = 0; p < count_; ++p) {
           const W row = load<W>(rows() + p * stride + lf);
-          for_each_constant<size>([&](auto t) LOREMD_INLINE_LAMBDA { sums[t] += rho_.part(k + t, plane)[p] * row; });
+          for_each_constant<size>(
+              [&](auto t) LOREMD_INLINE_LAMBDA { sums[t] += rho_.part(k + t, plane)[p] * row; });
         }
         for_each_constant<size>([&](auto t) LOREMD_INLINE_LAMBDA { store(to + t * n, sums[t]); });
       });

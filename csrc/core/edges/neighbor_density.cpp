@@ -177,9 +177,9 @@ PairRows rows_of_centres(const int64_t *centres, int64_t pairs, int64_t n_centre
 }
 
 void check_density(const DensityShape &shape, const DensityGeometry &geometry) {
-  check(shape.n_species >= 1 && shape.n_radial >= 1 && shape.features >= 1,
-        "there are ", shape.n_species, " species, ", shape.n_radial, " radial functions and ",
-        shape.features, " features; each must be at least 1");
+  check(shape.n_species >= 1 && shape.n_radial >= 1 && shape.features >= 1, "there are ",
+        shape.n_species, " species, ", shape.n_radial, " radial functions and ", shape.features,
+        " features; each must be at least 1");
   check(shape.degree >= 0 && shape.degree <= largest_degree, "degree is ", shape.degree,
         "; allowed: 0 to ", largest_degree);
   check(shape.cutoff > 0, "cutoff is ", shape.cutoff, "; it must be positive");
@@ -198,14 +198,13 @@ void neighbor_density(const DensityShape &shape, const DensityGeometry &geometry
     DensityChunk<T, bytes(), false> chunk(shape, buffers);
     for (int64_t i = begin; i < end; ++i) {
       neighbours.collect(i, NoDirections{});
-      neighbours.for_each_chunk(
-          chunk.lanes, [&](int64_t b, const Neighbour *const *pairs, int count)
-                           LOREMD_INLINE_LAMBDA {
-            const T *own = coefficients + coefficients_of(shape, geometry.species[i], b);
-            chunk.template evaluate<false>(pairs, count, own, nullptr);
-            chunk.add_sums(radial + i * shape.radial_size() + b * shape.n_radial,
-                           spherical + i * shape.spherical_size());
-          });
+      neighbours.for_each_chunk(chunk.lanes, [&](int64_t b, const Neighbour *const *pairs,
+                                                 int count) LOREMD_INLINE_LAMBDA {
+        const T *own = coefficients + coefficients_of(shape, geometry.species[i], b);
+        chunk.template evaluate<false>(pairs, count, own, nullptr);
+        chunk.add_sums(radial + i * shape.radial_size() + b * shape.n_radial,
+                       spherical + i * shape.spherical_size());
+      });
     }
   });
 }
@@ -221,16 +220,15 @@ void neighbor_density_gradient(const DensityShape &shape, const DensityGeometry 
     alignas(64) double by_vectors[3 * chunk.lanes];
     for (int64_t i = begin; i < end; ++i) {
       neighbours.collect(i, NoDirections{});
-      neighbours.for_each_chunk(
-          chunk.lanes, [&](int64_t b, const Neighbour *const *pairs, int count)
-                           LOREMD_INLINE_LAMBDA {
-            const int64_t own = coefficients_of(shape, geometry.species[i], b);
-            chunk.template evaluate<true>(pairs, count, coefficients + own, nullptr);
-            chunk.add_gradient(by_radial + i * shape.radial_size() + b * shape.n_radial,
-                               by_spherical + i * shape.spherical_size(), by_vectors,
-                               offset(gradient.coefficients, own));
-            VectorGradient<T>{geometry, gradient, i}.add(pairs, count, chunk.lanes, by_vectors);
-          });
+      neighbours.for_each_chunk(chunk.lanes, [&](int64_t b, const Neighbour *const *pairs,
+                                                 int count) LOREMD_INLINE_LAMBDA {
+        const int64_t own = coefficients_of(shape, geometry.species[i], b);
+        chunk.template evaluate<true>(pairs, count, coefficients + own, nullptr);
+        chunk.add_gradient(by_radial + i * shape.radial_size() + b * shape.n_radial,
+                           by_spherical + i * shape.spherical_size(), by_vectors,
+                           offset(gradient.coefficients, own));
+        VectorGradient<T>{geometry, gradient, i}.add(pairs, count, chunk.lanes, by_vectors);
+      });
     }
   });
 }
@@ -248,32 +246,31 @@ void neighbor_density_along(const DensityShape &shape, const DensityGeometry &ge
     const double *tangents = by_vectors + 3 * chunk.lanes;
     for (int64_t i = begin; i < end; ++i) {
       neighbours.collect(i, AlongDirection<T>{direction});
-      neighbours.for_each_chunk(
-          chunk.lanes, [&](int64_t b, const Neighbour *const *pairs, int count)
-                           LOREMD_INLINE_LAMBDA {
-            const int64_t own = coefficients_of(shape, geometry.species[i], b);
-            const int64_t of_radial = i * shape.radial_size() + b * shape.n_radial;
-            const int64_t of_spherical = i * shape.spherical_size();
-            chunk.template evaluate<true>(pairs, count, coefficients + own,
-                                          direction.coefficients + own);
-            chunk.add_sums(radial + of_radial, spherical + of_spherical);
-            chunk.add_gradient(by_radial + of_radial, by_spherical + of_spherical, by_vectors,
-                               offset(gradient.coefficients, own));
-            const VectorGradient<T> to{geometry, gradient, i};
-            to.add(pairs, count, chunk.lanes, tangents);
-            to.add_products(pairs, count, chunk.lanes, by_vectors, direction);
-          });
+      neighbours.for_each_chunk(chunk.lanes, [&](int64_t b, const Neighbour *const *pairs,
+                                                 int count) LOREMD_INLINE_LAMBDA {
+        const int64_t own = coefficients_of(shape, geometry.species[i], b);
+        const int64_t of_radial = i * shape.radial_size() + b * shape.n_radial;
+        const int64_t of_spherical = i * shape.spherical_size();
+        chunk.template evaluate<true>(pairs, count, coefficients + own,
+                                      direction.coefficients + own);
+        chunk.add_sums(radial + of_radial, spherical + of_spherical);
+        chunk.add_gradient(by_radial + of_radial, by_spherical + of_spherical, by_vectors,
+                           offset(gradient.coefficients, own));
+        const VectorGradient<T> to{geometry, gradient, i};
+        to.add(pairs, count, chunk.lanes, tangents);
+        to.add_products(pairs, count, chunk.lanes, by_vectors, direction);
+      });
     }
   });
 }
 
 #define LOREMD_INSTANTIATE(T)                                                                      \
-  template void neighbor_density(const DensityShape &, const DensityGeometry &, const T *, int64_t, \
-                                 int64_t, T *, T *);                                               \
-  template void neighbor_density_gradient(const DensityShape &, const DensityGeometry &, const T *, \
-                                          const T *, const T *, int64_t, int64_t,                  \
+  template void neighbor_density(const DensityShape &, const DensityGeometry &, const T *,         \
+                                 int64_t, int64_t, T *, T *);                                      \
+  template void neighbor_density_gradient(const DensityShape &, const DensityGeometry &,           \
+                                          const T *, const T *, const T *, int64_t, int64_t,       \
                                           const DensityGradient<T> &);                             \
-  template void neighbor_density_along(const DensityShape &, const DensityGeometry &, const T *,    \
+  template void neighbor_density_along(const DensityShape &, const DensityGeometry &, const T *,   \
                                        const DensityDirection<T> &, const T *, const T *, int64_t, \
                                        int64_t, T *, T *, const DensityGradient<T> &);
 LOREMD_INSTANTIATE(float)

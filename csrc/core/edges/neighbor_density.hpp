@@ -46,8 +46,8 @@ struct DensityShape {
 
   int n_functions() const { return (degree + 1) * features; }
   int n_harmonics() const { return (degree + 1) * (degree + 1); }
-  int radial_size() const { return n_species * n_radial; }           // of one centre
-  int spherical_size() const { return n_harmonics() * features; }    // of one centre
+  int radial_size() const { return n_species * n_radial; }         // of one centre
+  int spherical_size() const { return n_harmonics() * features; }  // of one centre
   int64_t coefficients_size() const {
     return int64_t(1) * n_species * n_species * n_radial * n_functions();
   }

@@ -56,7 +56,8 @@ LOREMD_HOST_DEVICE void radial_basis(int n_radial, const double *binomials, cons
     powers[k] = power;
     power = power * y;
   }
-  // from the polynomials c_k of the degree below: b_k = y c_k + x c_k-1, b_k' = degree (c_k-1 - c_k)
+  // from the polynomials c_k of the degree below: b_k = y c_k + x c_k-1, b_k' = degree (c_k-1 -
+  // c_k)
   N before{};
   power = N{} + 1.0;
   for (int k = 0; k <= degree; ++k) {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The long-range kernels as functions of tensors: the only place that names `torch.ops.loremd`.
+"""The kernels as functions of tensors: the only place that names `torch.ops.loremd`.
 
 Everything here is differentiable twice, scriptable (`torch.jit.script`) and traceable
 (`torch.compile`).
@@ -27,6 +27,7 @@ __all__ = [
     "mesh_energy",
     "mesh_errors",
     "mesh_potential",
+    "neighbor_density",
     "pair_potential",
     "pair_sum",
     "plan",
@@ -220,6 +221,43 @@ def pair_potential(
     """
     return torch.ops.loremd.pair_potential(
         positions, charges, cell, pairs, shifts, n_out, cutoff, exponent, length, splitting
+    )
+
+
+def neighbor_density(
+    positions: Tensor,
+    cell: Tensor,
+    pairs: Tensor,
+    shifts: Tensor,
+    species: Tensor,
+    coefficients: Tensor,
+    n_out: int,
+    cutoff: float,
+    smooth: bool = False,
+) -> Tuple[Tensor, Tensor]:
+    """Density of the neighbours around every centre: radial sums and spherical features.
+
+    For pairs (i, j) closer than the cutoff, with R = R_j - R_i + shift cell and r = |R|:
+
+    - radial_sums (n_out, S, K): sum over neighbours j of species b of rho_k(r);
+    - spherical (n_out, (L+1)^2, s): sum over j of g_lf(r) Y_lm(R / r), components in the order of
+      :mod:`loremd.spherical`, with g_lf = sum_k coefficients[a, b, k, l, f] rho_k, species a of i.
+
+    rho_k = binomial(K-1, k) x^k (1-x)^(K-1-k) fc(x), x = r / cutoff; fc is 0.5 (1 + cos pi x), or
+    exp(1 - 1 / (1 - x^2)) if smooth.
+
+    positions (n, 3) and cell (3, 3) float64; pairs (2, P) int64, row 0 the centres; shifts (P, 3)
+    integers or float64, views of fewer numbers stay views; species (n,) int64 from 0 to S-1;
+    coefficients (S, S, K, L+1, s) float32 or float64, the dtype of the results; K and s at least 1,
+    L up to 8. Fastest with pairs sorted by centre. Pairs whose centre is not below n_out count for
+    nothing. Structures of a batch with cells of their own: cell = identity and shifts = vectors.
+
+    Nothing of the size of the pair list is kept. Differentiable twice by positions, cell,
+    coefficients and shifts of float64, then NotImplementedError. Raises ValueError on two atoms at
+    the same place, on an index, species or size out of range; TypeError on wrong dtypes.
+    """
+    return torch.ops.loremd.neighbor_density(
+        positions, cell, pairs, shifts, species, coefficients, n_out, cutoff, smooth
     )
 
 

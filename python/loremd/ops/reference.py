@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..spherical import harmonics
+
 
 def bspline(order: int, x: Tensor) -> Tensor:
     """Cardinal B-spline M_order(x), support [0, order], by its recursion."""
@@ -165,6 +167,45 @@ def influence(
 def pair_sum(weights: Tensor, charges: Tensor, pairs: Tensor, n_out: int) -> Tensor:
     out = charges.new_zeros(n_out, charges.shape[1])
     return out.index_add(0, pairs[0], weights[:, None] * charges[pairs[1]])
+
+
+def radial_basis(distances: Tensor, n_radial: int, cutoff: float, smooth: bool) -> Tensor:
+    """rho_k of all distances below the cutoff: (P, K)."""
+    x = (distances / cutoff).unsqueeze(1)
+    k = torch.arange(n_radial, dtype=torch.float64)
+    binomials = torch.tensor([math.comb(n_radial - 1, i) for i in range(n_radial)]).to(x)
+    envelope = torch.exp(1 - 1 / (1 - x**2)) if smooth else 0.5 * (1 + torch.cos(math.pi * x))
+    return binomials * x**k * (1 - x) ** (n_radial - 1 - k) * envelope
+
+
+def neighbor_density(
+    positions: Tensor,
+    cell: Tensor,
+    pairs: Tensor,
+    shifts: Tensor,
+    species: Tensor,
+    coefficients: Tensor,
+    n_out: int,
+    cutoff: float,
+    smooth: bool = False,
+) -> Tuple[Tensor, Tensor]:
+    """Everything in float64, for every pair by itself."""
+    vectors = positions[pairs[1]] - positions[pairs[0]] + shifts.to(cell.dtype) @ cell
+    kept = (vectors.detach().norm(dim=1) < cutoff) & (pairs[0] < n_out)
+    (centres, neighbors), vectors = pairs[:, kept], vectors[kept]
+    distances = vectors.norm(dim=1)
+    n_species, _, n_radial, degrees, features = coefficients.shape
+    rho = radial_basis(distances, n_radial, cutoff, smooth)
+    own = coefficients.to(rho.dtype)[species[centres], species[neighbors]]
+    functions = torch.einsum("pk,pklf->plf", rho, own)
+    of_component = [degree for degree in range(degrees) for _ in range(2 * degree + 1)]
+    angular = harmonics(vectors / distances.unsqueeze(1), degrees - 1)
+    terms = functions[:, of_component] * angular.unsqueeze(2)
+    spherical = terms.new_zeros(n_out, degrees**2, features).index_add(0, centres, terms)
+    sums = rho.new_zeros(n_out * n_species, n_radial)
+    sums = sums.index_add(0, centres * n_species + species[neighbors], rho)
+    results = sums.reshape(n_out, n_species, n_radial), spherical
+    return results[0].to(coefficients.dtype), results[1].to(coefficients.dtype)
 
 
 def gauss_legendre(x: Tensor, points: int) -> Tuple[Tensor, Tensor]:
