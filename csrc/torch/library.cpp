@@ -77,6 +77,9 @@ TORCH_LIBRARY(loremd, m) {
       "Tensor? splitting, Tensor grad) "
       "-> (Tensor by_positions, Tensor by_charges, Tensor by_cell)");
 
+  m.def("tensor_product(Tensor a, Tensor b, Tensor weight) -> Tensor");
+  m.def("tensor_product_weights(Tensor a, Tensor b, Tensor grad) -> Tensor");
+
   m.def("halo_exchange(Tensor owned, SymInt n, int comm) -> Tensor");
   m.def("halo_reduce(Tensor all, SymInt n_owned, int comm) -> Tensor");
   m.def("sum_over_ranks(Tensor values, int comm) -> Tensor");

@@ -11,6 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..clebsch_gordan import clebsch_gordan
+from ..spherical import component_degrees
+
 
 def bspline(order: int, x: Tensor) -> Tensor:
     """Cardinal B-spline M_order(x), support [0, order], by its recursion."""
@@ -191,3 +194,12 @@ def compact_sharp(x: Tensor, range: float, series: Tensor, derivative: int = 0) 
     t = x.sqrt() / range
     smooth = legendre_series(series, v * t.clamp(max=1).unsqueeze(-1)) @ weights / range
     return torch.where(t < 1, 1 / x.sqrt() - smooth, 0.0)
+
+
+def tensor_product(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    degrees = [size - 1 for size in weight.shape[:3]]
+    table = clebsch_gordan(*degrees).to(a.dtype)
+    l1, l2, l3 = (torch.tensor(component_degrees(degree)) for degree in degrees)
+    of_components = weight[l1[:, None, None], l2[:, None], l3]
+    coupled = torch.where(table[..., None] != 0, table[..., None] * of_components, 0.0)
+    return torch.einsum("naf,nbf,abcf->ncf", a, b, coupled)
