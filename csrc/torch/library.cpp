@@ -94,6 +94,8 @@ TORCH_LIBRARY(loremd, m) {
       "bool want_coefficients, bool want_shifts) "
       "-> (Tensor by_positions, Tensor by_cell, Tensor by_coefficients, Tensor by_shifts, "
       "Tensor by_grad_radial, Tensor by_grad_spherical)");
+  m.def("tensor_product(Tensor a, Tensor b, Tensor weight) -> Tensor");
+  m.def("tensor_product_weights(Tensor a, Tensor b, Tensor grad) -> Tensor");
 
   m.def("halo_exchange(Tensor owned, SymInt n, int comm) -> Tensor");
   m.def("halo_reduce(Tensor all, SymInt n_owned, int comm) -> Tensor");

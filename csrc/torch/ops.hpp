@@ -72,6 +72,10 @@ Tensor pair_dot(const Tensor &a, const Tensor &b, const Tensor &pairs);
 Tensor gamma_tail(const Tensor &x, double a, double b, int64_t derivative);
 Tensor compact_sharp(const Tensor &x, double range, const Tensor &series, int64_t derivative);
 
+// features/tensor_product.hpp. Spherical features (n, (L+1)^2, F), weights (L1+1, L2+1, L3+1, F).
+Tensor tensor_product(const Tensor &a, const Tensor &b, const Tensor &weight);
+Tensor tensor_product_weights(const Tensor &a, const Tensor &b, const Tensor &grad);
+
 // communicator.hpp
 Tensor halo_exchange(const Tensor &owned, SymInt n, int64_t comm);
 Tensor halo_reduce(const Tensor &all, SymInt n_owned, int64_t comm);

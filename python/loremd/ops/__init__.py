@@ -39,6 +39,7 @@ __all__ = [
     "set_cost_model",
     "spread",
     "sum_over_ranks",
+    "tensor_product",
 ]
 
 
@@ -283,6 +284,22 @@ def compact_sharp(x: Tensor, range: float, series: Tensor, derivative: int = 0) 
     one 1. Derivatives and errors as those of :func:`gamma_tail`. arXiv 2505.09727.
     """
     return torch.ops.loremd.compact_sharp(x, range, series, derivative)
+
+
+def tensor_product(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """Couple two spherical arrays, one weight per path (l1, l2, l3) and feature.
+
+    ``out[n, l3 m3, f] = Σ w[l1, l2, l3, f] C[l1 m1, l2 m2, l3 m3] a[n, l1 m1, f] b[n, l2 m2, f]``
+    with C of :mod:`loremd.clebsch_gordan`: over |l1 - l2| <= l3 <= l1 + l2 with l1 + l2 + l3 even;
+    other weights are never read and their derivatives are zero.
+
+    Shapes: a (n, (L1+1)², F), b (n, (L2+1)², F), weight (L1+1, L2+1, L3+1, F) -> (n, (L3+1)², F),
+    one dtype, float32 or float64; components in the order of :mod:`loremd.spherical`. Halves of
+    a larger array are taken without a copy. Differentiable to any order.
+
+    Raises ValueError on shapes that do not fit, TypeError on wrong dtypes.
+    """
+    return torch.ops.loremd.tensor_product(a, b, weight)
 
 
 def halo_exchange(owned: Tensor, n: int, comm: int) -> Tensor:

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..spherical import harmonics
+from ..clebsch_gordan import clebsch_gordan
+from ..spherical import component_degrees, harmonics
 
 
 def bspline(order: int, x: Tensor) -> Tensor:
@@ -232,3 +233,12 @@ def compact_sharp(x: Tensor, range: float, series: Tensor, derivative: int = 0) 
     t = x.sqrt() / range
     smooth = legendre_series(series, v * t.clamp(max=1).unsqueeze(-1)) @ weights / range
     return torch.where(t < 1, 1 / x.sqrt() - smooth, 0.0)
+
+
+def tensor_product(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    degrees = [size - 1 for size in weight.shape[:3]]
+    table = clebsch_gordan(*degrees).to(a.dtype)
+    l1, l2, l3 = (torch.tensor(component_degrees(degree)) for degree in degrees)
+    of_components = weight[l1[:, None, None], l2[:, None], l3]
+    coupled = torch.where(table[..., None] != 0, table[..., None] * of_components, 0.0)
+    return torch.einsum("naf,nbf,abcf->ncf", a, b, coupled)
