@@ -50,7 +50,8 @@ void remap(const MeshPoints &points, const std::vector<Box> &sources,
     const double *next = messages[r].data();
     for (int other = 0; other < ranks; ++other) {
       const int64_t count = remaps[r].sent()[other] * width;
-      expect(remaps[other].received()[r] == remaps[r].sent()[other], "both ends agree on a message");
+      expect(remaps[other].received()[r] == remaps[r].sent()[other],
+             "both ends agree on a message");
       received[other].insert(received[other].end(), next, next + count);
       next += count;
     }
@@ -139,8 +140,8 @@ struct Atoms {
 loremd::MeshCall<double> call_of(const double *fractions, const loremd::VisitingOrder &visit,
                                  const MeshShape &shape,
                                  const loremd::WindowTable<double> &window) {
-  return {fractions, nullptr, visit.atoms.data(), static_cast<int64_t>(visit.atoms.size()), shape,
-          &window};
+  return {fractions, nullptr, visit.atoms.data(), static_cast<int64_t>(visit.atoms.size()),
+          shape,     &window};
 }
 
 constexpr int order = 4;

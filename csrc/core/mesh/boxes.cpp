@@ -72,8 +72,8 @@ void to_brick(const Brick &brick, const double *fractions, int64_t n, const Mesh
   for (int64_t i = 0; i < n; ++i) {
     for (int a = 0; a < 3; ++a) {
       const auto all = static_cast<double>(points[a]), own = static_cast<double>(brick.points[a]);
-      const double at =
-          mesh_coordinate(fractions[3 * i + a], points[a]) - static_cast<double>(brick.box.begin[a]);
+      const double at = mesh_coordinate(fractions[3 * i + a], points[a]) -
+                        static_cast<double>(brick.box.begin[a]);
       local[3 * i + a] = (at - all * std::floor(at / all)) / own;
     }
   }

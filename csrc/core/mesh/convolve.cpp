@@ -242,16 +242,16 @@ void correlate_half_spectra(const MeshPoints &points, double scale, const std::c
   }
 }
 
-#define LOREMD_INSTANTIATE(T)                                                                 \
+#define LOREMD_INSTANTIATE(T)                                                                  \
   template void transform_planes(const MeshShape &, const MeshFft<T> &, bool, T *, PlaneAxes); \
-  template void convolve_columns(const ColumnCall<T> &, const MeshFft<T> &, int64_t, int64_t, \
-                                 T *);                                                        \
-  template void expand_influence(const MeshPoints &, double, const T *, T *);                 \
-  template void reduce_correlation(const MeshPoints &, double, const T *, T *);               \
-  template void take_channel(const MeshShape &, const T *, T *);                              \
-  template void put_channel(const MeshShape &, const T *, T *);                               \
-  template void multiply_spectrum(int64_t, const T *, std::complex<T> *);                     \
-  template void correlate_half_spectra(const MeshPoints &, double, const std::complex<T> *,   \
+  template void convolve_columns(const ColumnCall<T> &, const MeshFft<T> &, int64_t, int64_t,  \
+                                 T *);                                                         \
+  template void expand_influence(const MeshPoints &, double, const T *, T *);                  \
+  template void reduce_correlation(const MeshPoints &, double, const T *, T *);                \
+  template void take_channel(const MeshShape &, const T *, T *);                               \
+  template void put_channel(const MeshShape &, const T *, T *);                                \
+  template void multiply_spectrum(int64_t, const T *, std::complex<T> *);                      \
+  template void correlate_half_spectra(const MeshPoints &, double, const std::complex<T> *,    \
                                        const std::complex<T> *, T *);
 LOREMD_INSTANTIATE(float)
 LOREMD_INSTANTIATE(double)

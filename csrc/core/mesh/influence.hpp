@@ -39,8 +39,8 @@ struct InfluenceCall {
 };
 
 // influence(kx, ky, kz) for call.frequencies(): optimal influence function of math/influence.hpp
-// without the factor N / volume. Overwritten. At k = 0 it is 0 with three periodic directions, where the
-// caller adds a background or the finite term, else the limit. Once per cell.
+// without the factor N / volume. Overwritten. At k = 0 it is 0 with three periodic directions,
+// where the caller adds a background or the finite term, else the limit. Once per cell.
 void influence_sum(const InfluenceCall &call, double *influence);
 
 // gradient(a, b) = d/d metric(a, b) of sum_k weights(k) influence_sum(k): (3, 3), overwritten.

@@ -111,8 +111,8 @@ void Remap::unpack(const MeshShape &target, int64_t width, bool add, const T *me
   });
 }
 
-#define LOREMD_INSTANTIATE(T)                                                             \
-  template void Remap::pack(const MeshShape &, int64_t, const T *, T *) const;            \
+#define LOREMD_INSTANTIATE(T)                                                  \
+  template void Remap::pack(const MeshShape &, int64_t, const T *, T *) const; \
   template void Remap::unpack(const MeshShape &, int64_t, bool, const T *, T *) const;
 LOREMD_INSTANTIATE(float)
 LOREMD_INSTANTIATE(double)
