@@ -12,7 +12,7 @@
 
 #include "communicator.hpp"  // csrc/torch: how an op reaches other ranks
 
-#define LOREMD_RUNNER_VERSION 2
+#define LOREMD_RUNNER_VERSION 3
 
 extern "C" {
 

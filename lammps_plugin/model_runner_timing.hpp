@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Where the time of one evaluation goes: torch tells an observer when each op begins and ends, and
-// the outermost op of the loremd namespace is booked under its kernel.
+// Where the time of one evaluation goes: torch tells an observer when each op begins and ends. Time
+// is booked under the kernel of the innermost op of the loremd namespace that has one.
 #pragma once
 
 #include "model_runner.hpp"

@@ -50,17 +50,17 @@ TORCH_LIBRARY(loremd, m) {
 
   m.def(
       "influence_sum(Tensor metric, SymInt[] mesh_shape, int order, float smearing, "
-      "Tensor? window=None, Tensor? interaction=None) -> Tensor");
+      "Tensor? window=None, Tensor? interaction=None, int comm=0) -> Tensor");
   m.def(
       "influence_sum_directional(Tensor metric, Tensor direction, SymInt[] mesh_shape, int order, "
-      "float smearing, Tensor? window=None, Tensor? interaction=None) -> Tensor");
+      "float smearing, Tensor? window=None, Tensor? interaction=None, int comm=0) -> Tensor");
   m.def(
       "influence_sum_gradient(Tensor metric, Tensor weights, SymInt[] mesh_shape, int order, "
-      "float smearing, Tensor? window=None, Tensor? interaction=None) -> Tensor");
+      "float smearing, Tensor? window=None, Tensor? interaction=None, int comm=0) -> Tensor");
   m.def(
       "influence_sum_gradient_directional(Tensor metric, Tensor direction, Tensor weights, "
       "SymInt[] mesh_shape, int order, float smearing, Tensor? window=None, Tensor? "
-      "interaction=None) -> Tensor");
+      "interaction=None, int comm=0) -> Tensor");
 
   m.def("pair_sum(Tensor weights, Tensor charges, Tensor pairs, SymInt n_out) -> Tensor");
   m.def("pair_dot(Tensor a, Tensor b, Tensor pairs) -> Tensor");

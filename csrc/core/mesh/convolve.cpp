@@ -61,7 +61,7 @@ LOREMD_INLINE void transform_rows(const FftPlan<T> &plan, bool inverse, int coun
 
 template <class Lanes, class T>
 LOREMD_CLONES void transform_planes_in(Lanes, const MeshShape &planes, const MeshFft<T> &fft,
-                                       bool inverse, T *mesh) {
+                                       bool inverse, PlaneAxes axes, T *mesh) {
   using V = typename Lanes::V;
   const int64_t per_point = planes.stride / Lanes::lanes;
   const int64_t row = planes.row_size() / Lanes::lanes, plane = planes.plane_size() / Lanes::lanes;
@@ -71,7 +71,9 @@ LOREMD_CLONES void transform_planes_in(Lanes, const MeshShape &planes, const Mes
   for (int64_t x = 0; x < planes.points[0]; ++x) {
     V *const first = start + x * plane;
     for (int step = 0; step < 2; ++step) {
-      if ((step == 0) != inverse) {
+      const bool along_z = (step == 0) != inverse;
+      if (axes == (along_z ? PlaneAxes::y : PlaneAxes::z)) continue;
+      if (along_z) {
         for (int64_t y = 0; y < ny; y += side_by_side) {
           transform_rows<Lanes>(fft.z, inverse,
                                 static_cast<int>(std::min<int64_t>(side_by_side, ny - y)), row,
@@ -166,9 +168,10 @@ void for_each_point(const MeshShape &shape, Body &&body) {
 }  // namespace
 
 template <class T>
-void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inverse, T *mesh) {
-  dispatch_lanes<T>(planes,
-                    [&](auto lanes) { transform_planes_in(lanes, planes, fft, inverse, mesh); });
+void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inverse, T *mesh,
+                      PlaneAxes axes) {
+  dispatch_lanes<T>(
+      planes, [&](auto lanes) { transform_planes_in(lanes, planes, fft, inverse, axes, mesh); });
 }
 
 template <class T>
@@ -239,16 +242,16 @@ void correlate_half_spectra(const MeshPoints &points, double scale, const std::c
   }
 }
 
-#define LOREMD_INSTANTIATE(T)                                                                 \
-  template void transform_planes(const MeshShape &, const MeshFft<T> &, bool, T *);           \
-  template void convolve_columns(const ColumnCall<T> &, const MeshFft<T> &, int64_t, int64_t, \
-                                 T *);                                                        \
-  template void expand_influence(const MeshPoints &, double, const T *, T *);                 \
-  template void reduce_correlation(const MeshPoints &, double, const T *, T *);               \
-  template void take_channel(const MeshShape &, const T *, T *);                              \
-  template void put_channel(const MeshShape &, const T *, T *);                               \
-  template void multiply_spectrum(int64_t, const T *, std::complex<T> *);                     \
-  template void correlate_half_spectra(const MeshPoints &, double, const std::complex<T> *,   \
+#define LOREMD_INSTANTIATE(T)                                                                  \
+  template void transform_planes(const MeshShape &, const MeshFft<T> &, bool, T *, PlaneAxes); \
+  template void convolve_columns(const ColumnCall<T> &, const MeshFft<T> &, int64_t, int64_t,  \
+                                 T *);                                                         \
+  template void expand_influence(const MeshPoints &, double, const T *, T *);                  \
+  template void reduce_correlation(const MeshPoints &, double, const T *, T *);                \
+  template void take_channel(const MeshShape &, const T *, T *);                               \
+  template void put_channel(const MeshShape &, const T *, T *);                                \
+  template void multiply_spectrum(int64_t, const T *, std::complex<T> *);                      \
+  template void correlate_half_spectra(const MeshPoints &, double, const std::complex<T> *,    \
                                        const std::complex<T> *, T *);
 LOREMD_INSTANTIATE(float)
 LOREMD_INSTANTIATE(double)

@@ -133,6 +133,7 @@ def influence(
     smearing: float,
     window: Optional[Tensor] = None,
     interaction: Optional[Tensor] = None,
+    comm: int = 0,
 ) -> Tensor:
     """Optimal influence function of a mesh: (nx, ny, nz // 2 + 1) float64.
 
@@ -144,12 +145,16 @@ def influence(
     into that of sum_j q_j smooth(r). Ballenegger, Cerda, Holm 2012, DOI 10.1021/ct2001792.
 
     cell (3, 3) float64, differentiable; smearing > 0 in the units of the cell, or the range of a
-    compact splitting; window as in :func:`spread`, interaction by :func:`interaction`.
+    compact splitting; window as in :func:`spread`, interaction by :func:`interaction`. With `comm`,
+    see :func:`halo_exchange`, the share of the full spectrum that :func:`mesh_potential` wants from
+    this rank, (nx, some y, some z).
     """
     metric = torch.linalg.inv(cell @ cell.t())
     points = float(mesh_shape[0] * mesh_shape[1] * mesh_shape[2])
     volume = torch.abs(torch.linalg.det(cell))
-    sums = torch.ops.loremd.influence_sum(metric, mesh_shape, order, smearing, window, interaction)
+    sums = torch.ops.loremd.influence_sum(
+        metric, mesh_shape, order, smearing, window, interaction, comm
+    )
     return sums * (points / volume)
 
 
@@ -167,6 +172,8 @@ def mesh_potential(
 
     Shapes as in these three; influence has the dtype of the charges. Several times faster than one
     after the other, forward and backward, and no mesh outlives the call. Symmetric in the charges.
+    With `comm`, see :func:`halo_exchange`, each rank gives its atoms and holds a part of the mesh;
+    second derivatives are those of a single process.
     """
     return torch.ops.loremd.mesh_potential(
         fractional(positions, cell), charges, influence, mesh_shape, order, window, comm
