@@ -28,6 +28,10 @@ void switch_to(double *kernel) {
 }
 
 double *kernel_of(const char *op) {
+  if (std::strstr(op, "density")) return &current->density;
+  if (std::strstr(op, "tensor_product") || std::strstr(op, "equivariant") ||
+      std::strstr(op, "norm"))
+    return &current->products;
   if (std::strstr(op, "spread")) return &current->spread;
   if (std::strstr(op, "interpolate")) return &current->interpolate;
   if (std::strstr(op, "pair_")) return &current->pair_sum;
@@ -57,7 +61,8 @@ void end_op(const at::RecordFunction &, at::ObserverContext *context) {
 }
 
 double kernel_seconds(const loremd_times &t) {
-  return t.spread + t.convolve + t.interpolate + t.pair_sum + t.communication;
+  return t.density + t.products + t.spread + t.convolve + t.interpolate + t.pair_sum +
+         t.communication;
 }
 
 }  // namespace
@@ -73,13 +78,7 @@ KernelTimer::KernelTimer(loremd_times &times)
 KernelTimer::~KernelTimer() {
   at::removeCallback(observer_);
   current = nullptr;
-}
-
-void KernelTimer::lap(double &phase) {
-  const double time = now(), kernels = kernel_seconds(times_);
-  phase += (time - start_) - (kernels - kernels_);
-  start_ = time;
-  kernels_ = kernels;
+  times_.network += now() - start_ - (kernel_seconds(times_) - kernels_);
 }
 
 }  // namespace loremd

@@ -8,16 +8,14 @@
 
 namespace loremd {
 
-// Observes the ops of this thread from construction to destruction.
+// Observes the ops of this thread from construction to destruction; what is not spent in kernels
+// counts as network.
 class KernelTimer {
  public:
   explicit KernelTimer(loremd_times &times);
   ~KernelTimer();
   KernelTimer(const KernelTimer &) = delete;
   KernelTimer &operator=(const KernelTimer &) = delete;
-
-  // Adds to `phase` the time since construction or the last lap, less what kernels took in it.
-  void lap(double &phase);
 
  private:
   loremd_times &times_;

@@ -177,9 +177,8 @@ PairRows rows_of_centres(const int64_t *centres, int64_t pairs, int64_t n_centre
 }
 
 void check_density(const DensityShape &shape, const DensityGeometry &geometry) {
-  check(shape.n_species >= 1 && shape.n_radial >= 1 && shape.features >= 1, "there are ",
-        shape.n_species, " species, ", shape.n_radial, " radial functions and ", shape.features,
-        " features; each must be at least 1");
+  check(shape.n_radial >= 1 && shape.features >= 1, "there are ", shape.n_radial,
+        " radial functions and ", shape.features, " features; each must be at least 1");
   check(shape.degree >= 0 && shape.degree <= largest_degree, "degree is ", shape.degree,
         "; allowed: 0 to ", largest_degree);
   check(shape.cutoff > 0, "cutoff is ", shape.cutoff, "; it must be positive");

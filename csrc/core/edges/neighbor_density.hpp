@@ -40,7 +40,7 @@ struct DensityGeometry {
 };
 
 struct DensityShape {
-  int n_species, n_radial, degree, features;  // at least 1, 1, 0, 1
+  int n_species, n_radial, degree, features;  // at least 0 (no atoms), 1, 0, 1
   double cutoff;
   bool smooth;  // cutoff function, see math/radial.hpp
 

@@ -21,6 +21,7 @@ __all__ = [
     "fractional",
     "gamma_tail",
     "halo_exchange",
+    "halo_reduce",
     "influence",
     "interaction",
     "interpolate",
@@ -317,6 +318,12 @@ def halo_exchange(owned: Tensor, n: int, comm: int) -> Tensor:
     communicates, too.
     """
     return torch.ops.loremd.halo_exchange(owned, n, comm)
+
+
+def halo_reduce(all: Tensor, n_owned: int, comm: int) -> Tensor:
+    """The transpose of halo_exchange: (n, C) -> (n_owned, C), the rows of ghosts added to those of
+    the atoms they are images of."""
+    return torch.ops.loremd.halo_reduce(all, n_owned, comm)
 
 
 def sum_over_ranks(values: Tensor, comm: int) -> Tensor:
