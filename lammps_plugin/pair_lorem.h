@@ -66,8 +66,9 @@ class PairLorem : public Pair {
   LoremAtoms atoms_;
   loremd_plan plan_ = {};
   bool planned_ = false;
-  bool reported_ = false;    // the plan of now is in the log
-  bigint participants_ = 0;  // atoms with an element, on all ranks
+  bool reported_ = false;      // the plan of now is in the log
+  bigint participants_ = 0;    // atoms with an element, on all ranks
+  double open_sizes_[3] = {};  // how far they reach along open directions, angstrom
 
   std::vector<double> energies_, long_range_energies_, charges_, potentials_, gradient_;
   loremd_output output_ = {};  // points at the vectors above
@@ -78,6 +79,7 @@ class PairLorem : public Pair {
   const loremd_model_info &info() const { return *runner_->info(model_); }
   double energy_unit() const;        // 1 eV in the units of the run
   double real_space_cutoff() const;  // angstrom
+  double mesh_memory() const;        // bytes
   LoremReach reach() const;
 
   void allocate();
@@ -100,7 +102,7 @@ class PairLorem : public Pair {
   void check_neighbor_settings() const;
   void request_ghost_shell() const;
 
-  void count_participants();
+  void measure_system();
   loremd_plan_request plan_request() const;
   void make_plan();
   void make_or_keep_plan();
