@@ -276,6 +276,11 @@ void reset_times(loremd_model *model) {
 const loremd_times *times(const loremd_model *model) {
   return &model->times;
 }
+int64_t mesh_bytes() {
+  static const auto op =
+      c10::Dispatcher::singleton().findSchemaOrThrow("loremd::mesh_bytes", "").typed<int64_t()>();
+  return op.call();
+}
 int threads() {
   return at::get_num_threads();
 }
@@ -296,6 +301,7 @@ const loremd_runner functions = {LOREMD_RUNNER_VERSION,
                                  evaluate,
                                  reset_times,
                                  times,
+                                 mesh_bytes,
                                  threads,
                                  cuda_available,
                                  last_error,

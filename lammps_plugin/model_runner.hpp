@@ -94,6 +94,7 @@ typedef struct loremd_runner {
   int (*evaluate)(loremd_model *, const loremd_input *, loremd_output *);
   void (*reset_times)(loremd_model *);
   const loremd_times *(*times)(const loremd_model *);
+  int64_t (*mesh_bytes)();  // memory for meshes on this rank in the last evaluation of this thread
   int (*threads)();
   int (*cuda_available)();
   const char *(*last_error)();

@@ -136,7 +136,13 @@ void PairLorem::check_kspace() const {
 }
 
 void PairLorem::check_boundary() const {
-  if (domain->nonperiodic == 0 || !info().long_range) return;
+  const int open = 3 - domain->xperiodic - domain->yperiodic - domain->zperiodic;
+  if (open == 0 || !info().long_range) return;
+  if (settings_.mesh[0] > 0)
+    error->all(FLERR,
+               "pair_style lorem: 'mesh' needs 'boundary p p p'; along open directions the mesh "
+               "follows the atoms and is chosen by the accuracy");
+  if (open != 2) return;
   const char *kinds = "pfsm";
   std::string given;
   for (int d = 0; d < 3; ++d) {
@@ -145,9 +151,10 @@ void PairLorem::check_boundary() const {
   }
   error->all(
       FLERR,
-      "pair_style lorem: the long-range part of model {} needs 'boundary p p p', the box has "
-      "'boundary{}'. Supported: three periodic directions (give a cluster or slab enough "
-      "vacuum), or a model without long range (lr = false), which runs with any boundary",
+      "pair_style lorem: the long-range part of model {} cannot have one periodic direction, "
+      "the box has 'boundary{}'. Supported: three, two or no periodic directions (give a "
+      "wire enough vacuum), or a model without long range (lr = false), which runs with any "
+      "boundary",
       file_, given);
 }
 
@@ -180,20 +187,29 @@ void PairLorem::setup() {
     report();
     return;
   }
-  count_participants();
+  measure_system();
   exchange_.together([&] { make_plan(); });
   report();
 }
 
-void PairLorem::count_participants() {
+void PairLorem::measure_system() {
   bigint mine = 0;
   for (int i = 0; i < atom->nlocal; ++i) mine += type_numbers_[atom->type[i]] != 0;
   MPI_Allreduce(&mine, &participants_, 1, MPI_LMP_BIGINT, MPI_SUM, world);
+  atoms_.open_sizes(type_numbers_, open_sizes_);
 }
 
+// Along open directions the cell ends with the atoms, in the steps in which the model moves its
+// end.
 loremd_plan_request PairLorem::plan_request() const {
   loremd_plan_request request = {};
   LoremAtoms::cell_of(domain, force->angstrom, request.cell);
+  double normals[9];
+  lorem_normals(request.cell, normals);
+  const double unit = 0.5 * real_space_cutoff();
+  for (int k = 0; k < 9; ++k)
+    if (!domain->periodicity[k / 3])
+      request.cell[k] = normals[k] * unit * (std::floor(open_sizes_[k / 3] / unit) + 1.0);
   request.atoms = std::max<bigint>(participants_, 1);
   request.cutoff = real_space_cutoff();
   request.accuracy = settings_.accuracy;
@@ -241,8 +257,8 @@ void PairLorem::report() {
   if (reported_) return;
   reported_ = true;
   if (comm->me != 0) return;
-  utils::logmesg(
-      lmp, lorem_settings_block(runner_, info(), settings_, plan_request(), plan_, file_found_));
+  utils::logmesg(lmp, lorem_settings_block(runner_, info(), settings_, plan_request(), plan_,
+                                           domain->nonperiodic != 0, file_found_));
   if (info().long_range && estimated_error(plan_) > kTolerance * settings_.accuracy)
     error->warning(FLERR,
                    "pair_style lorem: the mesh or order given does not reach the accuracy {}: the "
@@ -260,7 +276,7 @@ void PairLorem::compute(int eflag, int vflag) {
         "pair_style lorem has no per-atom virial: its long-range part has no unique share per "
         "atom. Use the virial of the whole system (thermo press, compute pressure) in place "
         "of compute stress/atom, heat/flux and the like");
-  if (info().long_range && !planned_) count_participants();
+  if (info().long_range && !planned_) measure_system();
 
   const double start = platform::walltime();
   exchange_.together([&] { evaluate(); });
@@ -372,7 +388,11 @@ double PairLorem::memory_usage() {
   const size_t doubles = energies_.capacity() + long_range_energies_.capacity() +
                          charges_.capacity() + potentials_.capacity() + gradient_.capacity();
   return Pair::memory_usage() + atoms_.memory_usage() +
-         static_cast<double>(doubles) * sizeof(double);
+         static_cast<double>(doubles) * sizeof(double) + mesh_memory();
+}
+
+double PairLorem::mesh_memory() const {
+  return model_ && info().long_range ? static_cast<double>(runner_->mesh_bytes()) : 0.0;
 }
 
 int PairLorem::pack_forward_comm(int n, int *list, double *buffer, int, int *) {
@@ -410,6 +430,7 @@ void PairLorem::finish() {
   for (const auto &entry : seconds) rest -= entry.second;
   seconds.emplace_back("Other", rest);
   const std::string table = lorem_time_table(seconds, total_seconds_, steps_, world);
-  if (comm->me == 0) utils::logmesg(lmp, table);
+  const std::string mesh = info().long_range ? lorem_memory_line(mesh_memory(), world) : "";
+  if (comm->me == 0) utils::logmesg(lmp, table + mesh);
   reset_times();
 }

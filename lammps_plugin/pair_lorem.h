@@ -66,8 +66,9 @@ class PairLorem : public Pair {
   LoremAtoms atoms_;
   loremd_plan plan_ = {};
   bool planned_ = false;
-  bool reported_ = false;    // the plan of now is in the log
-  bigint participants_ = 0;  // atoms with an element, on all ranks
+  bool reported_ = false;      // the plan of now is in the log
+  bigint participants_ = 0;    // atoms with an element, on all ranks
+  double open_sizes_[3] = {};  // how far they reach along open directions, angstrom
 
   std::vector<double> energies_, long_range_energies_, charges_, potentials_, gradient_;
   loremd_output output_ = {};  // points at the vectors above
@@ -79,6 +80,7 @@ class PairLorem : public Pair {
   double energy_unit() const;        // 1 eV in the units of the run
   double real_space_cutoff() const;  // angstrom
   double reach() const;              // of the pairs, in the distance units of the run
+  double mesh_memory() const;        // bytes
 
   void allocate();
 
@@ -99,7 +101,7 @@ class PairLorem : public Pair {
   void check_boundary() const;
   void check_neighbor_settings() const;
 
-  void count_participants();
+  void measure_system();
   loremd_plan_request plan_request() const;
   void make_plan();
   void make_or_keep_plan();

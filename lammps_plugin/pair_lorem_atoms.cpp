@@ -7,12 +7,55 @@
 #include "neigh_list.h"
 #include "neighbor.h"
 
+#include <algorithm>
+#include <cmath>
+
 using namespace LAMMPS_NS;
+
+void LAMMPS_NS::lorem_normals(const double cell[9], double normals[9]) {
+  for (int a = 0; a < 3; ++a) {
+    const double *u = cell + 3 * ((a + 1) % 3), *v = cell + 3 * ((a + 2) % 3);
+    double *n = normals + 3 * a;
+    n[0] = u[1] * v[2] - u[2] * v[1];
+    n[1] = u[2] * v[0] - u[0] * v[2];
+    n[2] = u[0] * v[1] - u[1] * v[0];
+    const double length = std::sqrt(n[0] * n[0] + n[1] * n[1] + n[2] * n[2]);
+    for (int d = 0; d < 3; ++d) n[d] /= length;
+  }
+}
 
 void LoremAtoms::cell_of(const Domain *domain, double angstrom, double cell[9]) {
   const double rows[9] = {domain->xprd, 0.0,        0.0,        domain->xy,  domain->yprd,
                           0.0,          domain->xz, domain->yz, domain->zprd};
   for (int k = 0; k < 9; ++k) cell[k] = rows[k] / angstrom;
+}
+
+// ends: the largest and the largest negative component along each normal, on this rank.
+void LoremAtoms::find_ends(const std::vector<int64_t> &type_numbers, const double normals[9],
+                           double ends[6]) const {
+  std::fill_n(ends, 6, -HUGE_VAL);
+  for (int i = 0; i < atom->nlocal; ++i) {
+    if (type_numbers[atom->type[i]] == 0) continue;
+    const double *x = atom->x[i];
+    for (int a = 0; a < 3; ++a) {
+      const double *n = normals + 3 * a;
+      const double height = (n[0] * x[0] + n[1] * x[1] + n[2] * x[2]) / force->angstrom;
+      ends[a] = std::max(ends[a], height);
+      ends[3 + a] = std::max(ends[3 + a], -height);
+    }
+  }
+}
+
+void LoremAtoms::open_sizes(const std::vector<int64_t> &type_numbers, double sizes[3]) const {
+  std::fill_n(sizes, 3, 0.0);
+  if (domain->nonperiodic == 0) return;
+  double cell[9], normals[9], mine[6], ends[6];
+  cell_of(domain, force->angstrom, cell);
+  lorem_normals(cell, normals);
+  find_ends(type_numbers, normals, mine);
+  MPI_Allreduce(mine, ends, 6, MPI_DOUBLE, MPI_MAX, world);
+  for (int a = 0; a < 3; ++a)
+    if (!domain->periodicity[a]) sizes[a] = std::max(0.0, ends[a] + ends[3 + a]);
 }
 
 void LoremAtoms::collect(const NeighList *list, const std::vector<int64_t> &type_numbers) {

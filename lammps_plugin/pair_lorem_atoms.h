@@ -35,6 +35,10 @@ class LoremAtoms : protected Pointers {
   int owned() const { return static_cast<int>(input_.owned); }
 
   static void cell_of(const class Domain *domain, double angstrom, double cell[9]);
+
+  // Collective: how far the atoms with an element reach along each open direction, in angstrom; 0
+  // along periodic ones.
+  void open_sizes(const std::vector<int64_t> &type_numbers, double sizes[3]) const;
   double memory_usage() const;
 
  private:
@@ -46,11 +50,16 @@ class LoremAtoms : protected Pointers {
   std::vector<double> positions_;
   loremd_input input_ = {};
 
+  void find_ends(const std::vector<int64_t> &type_numbers, const double normals[9],
+                 double ends[6]) const;
   bool is_current() const;
   void list_atoms(const std::vector<int64_t> &type_numbers);
   void list_pairs(const NeighList *list);
   void update_positions();
 };
+
+// The unit vectors (3, 3) perpendicular to two rows each of a cell.
+void lorem_normals(const double cell[9], double normals[9]);
 
 }  // namespace LAMMPS_NS
 

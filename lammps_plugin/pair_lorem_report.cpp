@@ -21,7 +21,7 @@ std::string elements_of(const loremd_model_info &info) {
 }
 
 std::string long_range_block(const loremd_model_info &info, const loremd_plan_request &request,
-                             const loremd_plan &plan) {
+                             const loremd_plan &plan, bool open) {
   const double total = std::hypot(plan.real_space_error, plan.mesh_error);
   const bool gaussian = plan.splitting_bandlimit == 0.0;
   return line("long range",
@@ -31,7 +31,9 @@ std::string long_range_block(const loremd_model_info &info, const loremd_plan_re
          (gaussian ? line("smearing", fmt::format("{:.8g} angstrom", plan.smearing))
                    : line("bandlimit", fmt::format("{:.8g} / cutoff", plan.splitting_bandlimit))) +
          line("order", std::to_string(plan.order)) +
-         line("mesh", fmt::format("{} {} {}", plan.mesh[0], plan.mesh[1], plan.mesh[2])) +
+         line("mesh",
+              fmt::format("{} {} {}{}", plan.mesh[0], plan.mesh[1], plan.mesh[2],
+                          open ? " where the atoms are; it goes on along open directions" : "")) +
          line("real-space cutoff", fmt::format("{:.8g} angstrom", request.cutoff)) +
          line("estimated error",
               fmt::format("{:.2e} of the potentials, relative RMS (real space {:.2e}, "
@@ -52,7 +54,8 @@ std::string LAMMPS_NS::lorem_settings_block(const loremd_runner *runner,
                                             const loremd_model_info &info,
                                             const LoremSettings &settings,
                                             const loremd_plan_request &request,
-                                            const loremd_plan &plan, const std::string &file) {
+                                            const loremd_plan &plan, bool open,
+                                            const std::string &file) {
   const std::string precision =
       settings.double_precision
           ? "double"
@@ -62,7 +65,8 @@ std::string LAMMPS_NS::lorem_settings_block(const loremd_runner *runner,
          line("elements", elements_of(info)) +
          line("cutoff", fmt::format("{:.8g} angstrom, {} message-passing layers", info.cutoff,
                                     info.message_passing)) +
-         (info.long_range ? long_range_block(info, request, plan) : line("long range", "none")) +
+         (info.long_range ? long_range_block(info, request, plan, open)
+                          : line("long range", "none")) +
          line("precision", precision) +
          line("device", fmt::format("{}, {} threads per rank, torch {}", settings.chosen_device(),
                                     runner->threads(), runner->torch_version));
@@ -97,4 +101,18 @@ std::string LAMMPS_NS::lorem_time_table(const LoremSeconds &seconds, double tota
                     lowest[k], sum[k] / ranks, highest[k], all > 0.0 ? 100.0 * sum[k] / all : 0.0);
   return text + fmt::format("Peak memory of all ranks: {:.1f} MB, of one at most: {:.1f} MB\n",
                             peaks, largest);
+}
+
+std::string LAMMPS_NS::lorem_memory_line(double bytes, MPI_Comm world) {
+  constexpr double kMegabyte = 1 << 20;
+  int me = 0, ranks = 1;
+  MPI_Comm_rank(world, &me);
+  MPI_Comm_size(world, &ranks);
+  double lowest = 0.0, sum = 0.0, highest = 0.0;
+  MPI_Reduce(&bytes, &lowest, 1, MPI_DOUBLE, MPI_MIN, 0, world);
+  MPI_Reduce(&bytes, &sum, 1, MPI_DOUBLE, MPI_SUM, 0, world);
+  MPI_Reduce(&bytes, &highest, 1, MPI_DOUBLE, MPI_MAX, 0, world);
+  if (me != 0) return "";
+  return fmt::format("Mesh memory per rank (min/avg/max) = {:.4g} | {:.4g} | {:.4g} Mbytes\n",
+                     lowest / kMegabyte, sum / ranks / kMegabyte, highest / kMegabyte);
 }

@@ -18,15 +18,19 @@ namespace LAMMPS_NS {
 // Seconds of one rank in one kind of work.
 using LoremSeconds = std::vector<std::pair<std::string, double>>;
 
-// The block at the beginning of a run; rank 0 only.
+// The block at the beginning of a run; rank 0 only. `open`: not all directions are periodic.
 std::string lorem_settings_block(const loremd_runner *runner, const loremd_model_info &info,
                                  const LoremSettings &settings, const loremd_plan_request &request,
-                                 const loremd_plan &plan, const std::string &file);
+                                 const loremd_plan &plan, bool open, const std::string &file);
 
 // The table at the end of a run: minimum, average, maximum over ranks, and the memory that the
 // processes took at most. All ranks call it; rank 0 gets the text, the others an empty one.
 std::string lorem_time_table(const LoremSeconds &seconds, double total, bigint steps,
                              MPI_Comm world);
+
+// Collective: the mesh memory of all ranks in a line, from that of this rank in bytes; on rank 0,
+// elsewhere empty.
+std::string lorem_memory_line(double bytes, MPI_Comm world);
 
 }  // namespace LAMMPS_NS
 

@@ -121,6 +121,19 @@ Tensor sum_over_ranks_cpu(const Tensor &values, int64_t comm) {
   return sums.to(values.scalar_type());
 }
 
+// Compared as doubles, and gathered as the integers that have the same bits.
+Tensor max_over_ranks_cpu(const Tensor &values, int64_t comm) {
+  const char *op = "max_over_ranks";
+  check_dtype(op, "values", values, at::kDouble);
+  if (!on_several_ranks(op, comm)) return values.clone();
+  const auto communicator = communicator_of(op, comm);
+  const Tensor mine = values.contiguous().view(at::kLong);
+  Tensor all = at::empty({communicator.size, mine.numel()}, mine.options());
+  check_status(op, communicator.all_gather(communicator.context, mine.const_data_ptr<int64_t>(),
+                                           mine.numel(), all.mutable_data_ptr<int64_t>()));
+  return all.view(at::kDouble).amax(0).view(values.sizes());
+}
+
 Tensor halo_exchange_meta(const Tensor &owned, SymInt n, int64_t comm) {
   return owned.new_empty_symint({n, owned.sym_size(1)});
 }
@@ -178,12 +191,14 @@ TORCH_LIBRARY_IMPL(loremd, CPU, m) {
   m.impl("halo_exchange", halo_exchange_cpu);
   m.impl("halo_reduce", halo_reduce_cpu);
   m.impl("sum_over_ranks", sum_over_ranks_cpu);
+  m.impl("max_over_ranks", max_over_ranks_cpu);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {
   m.impl("halo_exchange", halo_exchange_meta);
   m.impl("halo_reduce", halo_reduce_meta);
   m.impl("sum_over_ranks", sum_over_ranks_meta);
+  m.impl("max_over_ranks", sum_over_ranks_meta);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Autograd, m) {

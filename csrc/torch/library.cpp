@@ -46,6 +46,7 @@ TORCH_LIBRARY(loremd, m) {
       "mesh_energy_forward(Tensor fractions, Tensor charges, Tensor influence, "
       "SymInt[] mesh_shape, int order, Tensor? window, int comm, bool with_correlation) "
       "-> (Tensor energy, Tensor values, Tensor gradient, Tensor correlation)");
+  m.def("mesh_bytes() -> int");
   m.def("prolate_shape(float bandlimit) -> Tensor");
 
   m.def(
@@ -100,6 +101,7 @@ TORCH_LIBRARY(loremd, m) {
   m.def("halo_exchange(Tensor owned, SymInt n, int comm) -> Tensor");
   m.def("halo_reduce(Tensor all, SymInt n_owned, int comm) -> Tensor");
   m.def("sum_over_ranks(Tensor values, int comm) -> Tensor");
+  m.def("max_over_ranks(Tensor values, int comm) -> Tensor");
 
   m.def(
       "plan_mesh(Tensor cell, int atoms, int channels, float cutoff, float accuracy, "

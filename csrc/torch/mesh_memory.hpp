@@ -3,6 +3,8 @@
 
 #include <ATen/ops/empty.h>
 
+#include <array>
+
 #ifdef __linux__
 #include <sys/mman.h>
 #endif
@@ -26,12 +28,17 @@ inline at::Tensor empty_mesh(int64_t values, const at::TensorOptions &options) {
   return mesh;
 }
 
+// Where meshes stay between the calls of this thread.
+inline std::array<at::Tensor, 2> &kept_meshes() {
+  thread_local std::array<at::Tensor, 2> kept;
+  return kept;
+}
+
 // The same for meshes that do not outlive the call of an op, in one of two places: the one of the
 // last call of this thread where it is large enough, as it is from step to step, and not much too
 // large. Touching fresh memory takes 10 % of the time of an evaluation.
 inline at::Tensor workspace_mesh(int64_t values, const at::TensorOptions &options, int place = 0) {
-  thread_local at::Tensor kept_in[2];
-  at::Tensor &kept = kept_in[place];
+  at::Tensor &kept = kept_meshes().at(place);
   const bool fits = kept.defined() && kept.storage().use_count() == 1 && kept.numel() >= values &&
                     kept.numel() <= values + values / 4 && kept.dtype() == options.dtype();
   if (!fits) {

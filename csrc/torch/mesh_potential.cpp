@@ -243,6 +243,21 @@ void with_meshes(const char *op, const Tensor &fractions, const Tensor &charges,
   });
 }
 
+// What mesh_bytes tells.
+thread_local int64_t bytes_held = 0;
+
+void count_bytes(const Tensor &influence, const Tensor &spectrum) {
+  bytes_held = static_cast<int64_t>(influence.nbytes());
+  for (const Tensor &mesh : kept_meshes()) {
+    if (mesh.defined()) bytes_held += static_cast<int64_t>(mesh.nbytes());
+  }
+  if (spectrum.defined()) bytes_held += static_cast<int64_t>(spectrum.nbytes());
+}
+
+int64_t mesh_bytes_any() {
+  return bytes_held;
+}
+
 // Parts that nobody wants are empty.
 Tensor none(const Tensor &like) {
   return at::empty({0}, like.options());
@@ -262,6 +277,7 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_cpu(
                 meshes.convolution().keep_spectrum = with_spectrum;
                 const Tensor mesh = meshes.spread(charges);
                 spectrum = meshes.convolve(mesh);
+                count_bytes(influence, spectrum);
                 if (with_field) {
                   meshes.interpolate_field(mesh, values, field);
                 } else {
@@ -438,8 +454,8 @@ struct MeshPotential : torch::autograd::Function<MeshPotential> {
     if (at::GradMode::is_enabled()) return differentiable_backward(ctx, a, saved, grads[0]);
     auto [by_fractions, by_charges, by_influence] = mesh_potential_backward(
         saved[0], saved[1], saved[2], LOREMD_PASS(a), saved[3], saved[4], grads[0]);
-    // a rank that has no frequencies has no spectrum either
-    if (ctx->needs_input_grad(2) && by_influence.numel() == 0) {
+    // a rank without frequencies has no spectrum, either
+    if (ctx->needs_input_grad(2) && by_influence.dim() != saved[2].dim()) {
       by_influence = at::zeros_like(saved[2]);
     }
     return {wanted(ctx, 0, by_fractions), wanted(ctx, 1, by_charges), wanted(ctx, 2, by_influence),
@@ -543,6 +559,10 @@ TORCH_LIBRARY_IMPL(loremd, CPU, m) {
   m.impl("mesh_potential_backward", mesh_potential_backward_cpu);
   m.impl("mesh_energy", mesh_energy_cpu);
   m.impl("mesh_energy_forward", mesh_energy_forward_cpu);
+}
+
+TORCH_LIBRARY_IMPL(loremd, CompositeExplicitAutograd, m) {
+  m.impl("mesh_bytes", mesh_bytes_any);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {

@@ -6,6 +6,7 @@ from typing import Dict, List, NamedTuple, Tuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .blocks import RadialBasis, SphericalHarmonics
 from .slots import Slots, arrange
@@ -66,8 +67,8 @@ def near_pairs(
         if bool((centres[1:] < centres[:-1]).any()):
             kept = kept[torch.argsort(centres, stable=True)]
         counts = torch.bincount(pairs[0, kept], minlength=rows)
-        first: List[int] = torch.cumsum(counts, 0).tolist()
-    return Pairs(pairs[0, kept], pairs[1, kept], images[kept], [0] + first)
+        first: List[int] = functional.pad(torch.cumsum(counts, 0), [1, 0]).tolist()
+    return Pairs(pairs[0, kept], pairs[1, kept], images[kept], first)
 
 
 def vectors_of(

@@ -88,6 +88,7 @@ class MeshPotential(torch.nn.Module):
 
     requested_mesh: List[int]
     settings: Settings
+    planned_cell: Tensor  # what plan() was made for
     report: Dict[str, float]  # what plan() returned
 
     def __init__(
@@ -136,6 +137,7 @@ class MeshPotential(torch.nn.Module):
         self.requested_splitting = ""
         self.requested_window = ""
         self.settings = Settings(0.0, nothing, [0, 0, 0], 0, nothing)
+        self.planned_cell = nothing
         self.report: Dict[str, float] = {}
         self.planned = False
         self.list_checked = False
@@ -209,6 +211,7 @@ class MeshPotential(torch.nn.Module):
         settings, report = self._chosen(cell, n_atoms, channels)
         self.settings = settings
         self.report = report
+        self.planned_cell = cell.detach().clone()
         self.planned = True
         if self.own_shape.numel() > 0:
             self.report["absolute_error"] = math.nan
@@ -262,7 +265,8 @@ class MeshPotential(torch.nn.Module):
             batch: (n,) int64, the structure of each atom, non-decreasing.
             n_owned: number of owned atoms, which come first; -1 means all.
             comm: handle of a communicator to the other ranks; 0 is this process alone. Other ranks
-                need a fixed :meth:`plan` and three periodic directions.
+                need a fixed :meth:`plan`; where directions are open it is one for a cell that ends
+                there with the atoms, and its spacings are used.
         Returns:
             (n_owned, C) potentials ½ Σ q/r^p in units of charge / Å^p, dtype of the charges.
         Raises:
@@ -279,11 +283,8 @@ class MeshPotential(torch.nn.Module):
             sizes[0] = owned
         elif owned != positions.shape[0]:
             raise ValueError(f"{len(sizes)} structures with ghosts; ghosts go with one structure")
-        if comm != 0 and not (self.planned and bool(periodic.all())):
-            raise ValueError(
-                "on several ranks MeshPotential needs a plan (call plan() before) and three "
-                "periodic directions"
-            )
+        if comm != 0 and not self.planned:
+            raise ValueError("on several ranks MeshPotential needs a plan: call plan() before")
         values = charges.to(torch.float64 if self.accuracy < self.float32_floor else charges.dtype)
         if comm != 0:
             # Zero, and a link to the positions: the charges of a rank without atoms depend on
@@ -295,8 +296,8 @@ class MeshPotential(torch.nn.Module):
         for b in range(len(sizes)):
             part = slice(start, start + sizes[b])
             points, own = positions[part], values[part]
-            lattice = self._lattice(points, cells[b], periodic[b])
-            settings = self._settings(lattice, points, charges.shape[1])
+            lattice = self._lattice(points, cells[b], periodic[b], comm)
+            settings = self._settings(lattice, points, charges.shape[1], comm)
             smooth.append(self._smooth_part(points, own, lattice, settings, comm))
             used.append(settings)
             start += sizes[b]
@@ -323,9 +324,9 @@ class MeshPotential(torch.nn.Module):
         check_coulomb_input(positions, charges, cell, pairs, shifts, positions.shape[0], None)
         cells = cell.reshape(1, 3, 3)
         periodic = periodicity(pbc, cells)[0]
-        lattice = self._lattice(positions, cells[0], periodic)
+        lattice = self._lattice(positions, cells[0], periodic, 0)
         values = charges.to(torch.float64 if self.accuracy < self.float32_floor else charges.dtype)
-        settings = self._settings(lattice, positions, charges.shape[1])
+        settings = self._settings(lattice, positions, charges.shape[1], 0)
         smooth = ops.mesh_energy(
             positions,
             values,
@@ -396,7 +397,7 @@ class MeshPotential(torch.nn.Module):
             "mesh_error": mesh_error,
         }
 
-    def _lattice(self, positions: Tensor, cell: Tensor, pbc: Tensor) -> Lattice:
+    def _lattice(self, positions: Tensor, cell: Tensor, pbc: Tensor, comm: int) -> Lattice:
         """The cell of the mesh. Sizes of open directions are rounded up, so that they seldom change
         while the atoms move."""
         flags = [bool(pbc[0]), bool(pbc[1]), bool(pbc[2])]
@@ -411,42 +412,54 @@ class MeshPotential(torch.nn.Module):
         if n_periodic == 2:
             axis = flags.index(False)
             normal, _ = plane_normal(cell, axis)
-            extent = self._extent(positions @ normal)
+            extent = float(self._extents((positions @ normal).unsqueeze(1), comm)[0])
             reach = extent + self.cutoff
             rows, filled = [cell[0], cell[1], cell[2]], [cell[0], cell[1], cell[2]]
             rows[axis] = 2.0 * reach * normal
             filled[axis] = extent * normal
             return Lattice(torch.stack(rows), torch.stack(filled), 2, axis, reach)
-        extents = torch.zeros(3, dtype=torch.float64, device=positions.device)
-        for a in range(3):
-            extents[a] = self._extent(positions[:, a])
+        extents = self._extents(positions, comm)
         reach = float(extents.norm()) + self.cutoff
         whole = torch.diag(extents + (reach + self.cutoff))
         return Lattice(whole, torch.diag(extents), 0, 2, reach)
 
-    def _extent(self, heights: Tensor) -> float:
+    def _extents(self, places: Tensor, comm: int) -> Tensor:
+        """Sizes (k,) of the system, on all ranks, in the directions of places (n, k)."""
         unit = 0.5 * self.cutoff
-        if heights.numel() == 0:
-            return unit
-        extent = float(heights.detach().max() - heights.detach().min())
-        if not math.isfinite(extent):
+        k = places.shape[1]
+        ends = torch.full([2 * k], -math.inf, dtype=torch.float64, device=places.device)
+        if places.shape[0] > 0:
+            ends = torch.cat([places.amax(0), -places.amin(0)])
+        ends = ops.max_over_ranks(ends, comm)
+        sizes = ends[:k] + ends[k:]
+        if bool((sizes == -math.inf).all()):  # no atoms at all
+            return torch.full_like(sizes, unit)
+        if not bool(torch.isfinite(sizes).all()):
             raise ValueError("a position is not finite; check the structure or the time step")
-        return unit * (math.floor(extent / unit) + 1.0)
+        return unit * (torch.floor(sizes / unit) + 1.0)
 
-    def _settings(self, lattice: Lattice, positions: Tensor, channels: int) -> Settings:
+    def _settings(self, lattice: Lattice, positions: Tensor, channels: int, comm: int) -> Settings:
         """The fixed plan, or one for this structure."""
         if lattice.periodic == 3:
             if self.planned:
                 return self.settings
             return self._chosen(lattice.cell, positions.shape[0], channels)[0]
+        if comm != 0:  # no rank knows the whole structure
+            return self._stretched(self.settings, self.planned_cell, lattice)
         chosen = self._chosen(lattice.system, positions.shape[0], channels)[0]
+        return self._stretched(chosen, lattice.system, lattice)
+
+    def _stretched(self, settings: Settings, cell: Tensor, lattice: Lattice) -> Settings:
+        """The settings chosen for `cell`, with as many mesh points more along the open directions
+        as the cell of the mesh is longer."""
         if len(self.requested_mesh) > 0:
-            return chosen
-        stretch = lattice.cell.detach().norm(2.0, 1) / lattice.system.detach().norm(2.0, 1)
-        mesh: List[int] = []
+            return settings
+        stretch = lattice.cell.detach().norm(2.0, 1) / cell.detach().norm(2.0, 1)
+        mesh = list(settings.mesh)
         for a in range(3):
-            mesh.append(_smooth_size(math.ceil(float(stretch[a]) * chosen.mesh[a] - 1e-6)))
-        return Settings(chosen.length, chosen.shape, mesh, chosen.order, chosen.window)
+            if lattice.periodic == 0 or a == lattice.open_axis:
+                mesh[a] = _smooth_size(math.ceil(float(stretch[a]) * settings.mesh[a] - 1e-6))
+        return Settings(settings.length, settings.shape, mesh, settings.order, settings.window)
 
     def _check_list(
         self,

@@ -237,7 +237,13 @@ class Lorem(nn.Module):
         n_owned: int,
         comm: int,
     ) -> Tensor:
-        if self.long_range_method == "mesh" and bool(pbc.all()):
+        whole = bool(pbc.all())
+        if comm != 0 and not whole and self.ewald.scheme != "exact" and bool(pbc.any()):
+            raise ValueError(
+                "on several ranks two periodic directions are summed exactly, but this model was "
+                "made for the scheme of lorem-jax; see set_two_periodic_scheme"
+            )
+        if self.long_range_method == "mesh" and (whole or comm != 0):
             return self.mesh(positions, charges, cell, pairs, shifts, pbc, batch, n_owned, comm)
         return self.ewald(positions, charges, cell, pairs, shifts, pbc, batch, n_owned, comm)
 
@@ -259,7 +265,7 @@ class Lorem(nn.Module):
 
         Args:
             method: "mesh", or "ewald" for the exact sum, which structures that are not periodic in
-                three directions (and batches that hold one) get in any case.
+                three directions (and batches that hold one) get in any case in one process.
             cutoff: radius (Å) of the real-space sum, up to which the pair list must be complete.
             accuracy: as in MeshPotential and EwaldPotential.
             smearing, mesh, order: of the mesh; 0, [] and 0 mean automatic.

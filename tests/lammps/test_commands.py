@@ -372,7 +372,14 @@ run 3
         "Exchange",
     ]
     assert [name for name, _ in sections] == [*names, "Other"]
-    assert sum(float(share) for _, share in sections) == pytest.approx(100.0, abs=0.1)
+    shares = {name: float(share) for name, share in sections}
+    assert sum(shares.values()) == pytest.approx(100.0, abs=0.1)
+    # every kernel is booked under its own name; 2 ranks exchange meshes
+    assert min(shares[name] for name in ("Spread", "FFT", "Interpolate", "Exchange")) > 0
+    mesh = re.search(
+        r"^Mesh memory per rank .* = (\S+) \| (\S+) \| (\S+) Mbytes", log, re.MULTILINE
+    )
+    assert 0 < float(mesh[1]) <= float(mesh[2]) <= float(mesh[3])
     assert re.search(r"^Peak memory of all ranks: \d+\.\d MB", log, re.MULTILINE)
 
 

@@ -47,10 +47,15 @@ CASES = {
         ["special_bonds lj/coul 1 1 1", "now lj 0 0 0 coul 0 0 0"],
     ),
     "slab": (
-        f"boundary p p f; {BOX}; {STYLE}; {LONG}; run 0", ["boundary p p p", "'boundary p p f'"],
+        f"boundary p p f; {BOX}; {STYLE}; {LONG}; run 0", ["the scheme of lorem-jax"],
+    ),
+    "slab_with_mesh": (
+        f"boundary p p f; {BOX}; pair_style lorem mesh 8 8 8; {LONG}; run 0",
+        ["'mesh' needs 'boundary p p p'"],
     ),
     "wire": (
-        f"boundary p fm s; {GRID}; {STYLE}; {LONG}; run 0", ["'boundary p fm s'", "lr = false"],
+        f"boundary p fm s; {GRID}; {STYLE}; {LONG}; run 0",
+        ["one periodic direction", "'boundary p fm s'"],
     ),
     "exclude": (
         f"{BOX}; {STYLE}; {LONG}; neigh_modify exclude type 1 1; run 0",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The plugin built for a LAMMPS of another release, with another C++ ABI, from its installed files."""
+"""The plugin built for another release of LAMMPS, with another C++ ABI."""
 
 import os
 import shutil

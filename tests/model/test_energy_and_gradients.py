@@ -6,8 +6,8 @@ import torch
 
 from tests.model.structures import arguments, crystal, derivatives, random_model
 
-# Both ways evaluate the same formulas in float64 in another order, with the same mesh; two layers of
-# lively weights make a hundred roundings of it.
+# Both ways evaluate the same formulas in float64 in another order, with the same mesh; two layers
+# of lively weights make a hundred roundings of it.
 TOLERANCE = {"rtol": 1e-11, "atol": 1e-11}
 MODELS = {
     "plain": {},

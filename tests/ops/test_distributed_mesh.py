@@ -140,6 +140,38 @@ def test_communication_falls_with_the_number_of_ranks():
         assert max(world.sent_bytes) < 4 * whole / ranks * (1 + 5 / 12) ** (ranks / 2)
 
 
+def test_memory_falls_with_the_number_of_ranks():
+    """By slabs of atoms on 2, 4 and 8 ranks, windows that reach beyond them included."""
+    cell = cell_of("cubic")
+    mesh = [96, 24, 24]
+    generator = torch.Generator().manual_seed(5)
+    fractions = torch.rand(2000, 3, generator=generator, dtype=torch.float64)
+    charges = torch.randn(2000, 4, generator=generator, dtype=torch.float64)
+
+    def rank_main(owned, comm):
+        part = cell.clone().requires_grad_(True)  # as for a virial: the spectrum is kept
+        potentials(fractions[owned] @ cell, charges[owned], part, comm, mesh=mesh)
+        return ops.mesh_bytes()
+
+    alone = World(1).run(lambda rank, comm: rank_main(slice(None), 0))[0]
+    for ranks in (2, 4, 8):
+        owner = (ranks * fractions[:, 0]).long()
+        held = World(ranks).run(lambda rank, comm, owner=owner: rank_main(owner == rank, comm))
+        # mesh and spectrum in one process, here a second mesh to exchange with; the windows
+        reach = 1 + (ORDER + 2) * ranks / mesh[0]
+        assert max(held) < 1.5 * reach * alone / ranks
+
+
+def test_largest_value_on_any_rank():
+    values = [torch.tensor([1.0, -5.0, float("-inf")]), torch.tensor([-2.0, 3.0, float("-inf")])]
+    found = World(2).run(lambda rank, comm: ops.max_over_ranks(values[rank].double(), comm))
+    for row in found:
+        assert row.tolist() == [1.0, 3.0, float("-inf")]
+    values[1][0] = float("nan")
+    found = World(2).run(lambda rank, comm: ops.max_over_ranks(values[rank].double(), comm))
+    assert all(bool(row[0].isnan()) for row in found)
+
+
 def test_one_rank_is_one_process():
     cell = cell_of("triclinic")
     positions, charges = atoms(10, cell, 3)

@@ -25,6 +25,8 @@ __all__ = [
     "influence",
     "interaction",
     "interpolate",
+    "max_over_ranks",
+    "mesh_bytes",
     "mesh_energy",
     "mesh_errors",
     "mesh_potential",
@@ -181,6 +183,15 @@ def mesh_potential(
     )
 
 
+def mesh_bytes() -> int:
+    """Memory that the last :func:`mesh_potential` of this thread took for meshes, at its most.
+
+    Meshes, the spectrum that is kept for the backward, the influence function: on several ranks
+    those of this one.
+    """
+    return torch.ops.loremd.mesh_bytes()
+
+
 def mesh_energy(
     positions: Tensor,
     charges: Tensor,
@@ -329,6 +340,14 @@ def halo_reduce(all: Tensor, n_owned: int, comm: int) -> Tensor:
 def sum_over_ranks(values: Tensor, comm: int) -> Tensor:
     """Sum of a tensor over all ranks, on every rank; its own transpose. comm = 0: no others."""
     return torch.ops.loremd.sum_over_ranks(values, comm)
+
+
+def max_over_ranks(values: Tensor, comm: int) -> Tensor:
+    """Element by element the largest value on any rank, on every rank; NaN where one is.
+
+    values float64 of any shape, the same on all ranks; no derivative. comm = 0: no others.
+    """
+    return torch.ops.loremd.max_over_ranks(values.detach(), comm)
 
 
 def plan_mesh(
