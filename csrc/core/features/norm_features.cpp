@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <type_traits>
 
 #include "simd.hpp"
@@ -57,15 +58,16 @@ LOREMD_INLINE void add_products(const Part<Lanes> &part, const SphericalFeatures
   }
 }
 
-// r and 1 / r, the latter 0 where r = 0
+// r and 1 / r, the latter 0 where r = 0: without a branch, so that the lanes stay together.
 template <class T, class Lanes>
 LOREMD_INLINE void radii(const NormShape &shape, const Part<Lanes> &part,
                          const SphericalFeatures<const T> &t, double *radius, double *inverse) {
-  for (int f = 0; f < part.lanes; ++f) radius[f] = shape.epsilon * shape.epsilon;
-  add_products(part, t, t, radius);
+  double squares[most_lanes];
+  for (int f = 0; f < part.lanes; ++f) squares[f] = shape.epsilon * shape.epsilon;
+  add_products(part, t, t, squares);
+  for (int f = 0; f < part.lanes; ++f) radius[f] = std::sqrt(squares[f]);
   for (int f = 0; f < part.lanes; ++f) {
-    radius[f] = std::sqrt(radius[f]);
-    inverse[f] = radius[f] == 0 ? 0 : 1 / radius[f];
+    inverse[f] = radius[f] / (squares[f] + std::numeric_limits<double>::min());
   }
 }
 
