@@ -254,7 +254,8 @@ class TensorProduct(nn.Module):
 
     ``out[n, l3 m3, f] = Σ w[l1, l2, l3, f] C[l1 m1, l2 m2, l3 m3] a[n, l1 m1, f] b[n, l2 m2, f]``
     over the paths that keep the parity. Weights of other paths exist in the parameter, as in
-    lorem-jax's files, and are never used.
+    lorem-jax's files, and are never used. :meth:`contract` does the same to products that exist
+    already, for messages whose products are summed over pairs first.
     """
 
     def __init__(self, degree_a: int, degree_b: int, degree_out: int, features: int):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The long-range kernels as functions of tensors: the only place that names `torch.ops.loremd`.
+"""The kernels as functions of tensors: the only place that names `torch.ops.loremd`.
 
 Everything here is differentiable twice, scriptable (`torch.jit.script`) and traceable
 (`torch.compile`).
