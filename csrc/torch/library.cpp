@@ -97,6 +97,13 @@ TORCH_LIBRARY(loremd, m) {
       "Tensor by_grad_radial, Tensor by_grad_spherical)");
   m.def("tensor_product(Tensor a, Tensor b, Tensor weight) -> Tensor");
   m.def("tensor_product_weights(Tensor a, Tensor b, Tensor grad) -> Tensor");
+  m.def("equivariant_dense(Tensor t, Tensor weight) -> Tensor");
+  m.def("equivariant_dense_weights(Tensor t, Tensor grad) -> Tensor");
+  m.def("norm_features(Tensor t, float epsilon) -> Tensor");
+  m.def("norm_features_gradient(Tensor t, Tensor grad, float epsilon) -> Tensor");
+  m.def(
+      "norm_features_curvature(Tensor t, Tensor grad, Tensor direction, float epsilon) "
+      "-> (Tensor by_t, Tensor by_grad)");
 
   m.def("halo_exchange(Tensor owned, SymInt n, int comm) -> Tensor");
   m.def("halo_reduce(Tensor all, SymInt n_owned, int comm) -> Tensor");

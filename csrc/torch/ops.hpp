@@ -80,6 +80,16 @@ Tensor compact_sharp(const Tensor &x, double range, const Tensor &series, int64_
 Tensor tensor_product(const Tensor &a, const Tensor &b, const Tensor &weight);
 Tensor tensor_product_weights(const Tensor &a, const Tensor &b, const Tensor &grad);
 
+// features/equivariant_dense.hpp. Weights (L+1, Fin, Fout).
+Tensor equivariant_dense(const Tensor &t, const Tensor &weight);
+Tensor equivariant_dense_weights(const Tensor &t, const Tensor &grad);
+
+// features/norm_features.hpp. Norms (n, (L+1) F).
+Tensor norm_features(const Tensor &t, double epsilon);
+Tensor norm_features_gradient(const Tensor &t, const Tensor &grad, double epsilon);
+std::tuple<Tensor, Tensor> norm_features_curvature(const Tensor &t, const Tensor &grad,
+                                                   const Tensor &direction, double epsilon);
+
 // communicator.hpp
 Tensor halo_exchange(const Tensor &owned, SymInt n, int64_t comm);
 Tensor halo_reduce(const Tensor &all, SymInt n_owned, int64_t comm);

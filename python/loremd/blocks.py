@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .clebsch_gordan import clebsch_gordan, paths
-from .ops import tensor_product
+from .ops import equivariant_dense, norm_features, tensor_product
 from .spherical import component_degrees, harmonics
 
 # standard deviation of a unit normal distribution truncated at ±2
@@ -239,8 +239,7 @@ class EqDense(nn.Module):
 
     def forward(self, t: Tensor) -> Tensor:
         """(n, (L+1)², n_in) -> (n, (L+1)², n_out)."""
-        weight = self.weight.index_select(0, self.degrees)
-        return torch.bmm(t.transpose(0, 1), weight).transpose(0, 1)
+        return equivariant_dense(t, self.weight)
 
     def arrays(self) -> Arrays:
         shape = tuple(self.weight.shape[1:])
@@ -255,7 +254,8 @@ class TensorProduct(nn.Module):
 
     ``out[n, l3 m3, f] = Σ w[l1, l2, l3, f] C[l1 m1, l2 m2, l3 m3] a[n, l1 m1, f] b[n, l2 m2, f]``
     over the paths that keep the parity. Weights of other paths exist in the parameter, as in
-    lorem-jax's files, and are never used.
+    lorem-jax's files, and are never used. :meth:`contract` does the same to products that exist
+    already, for messages whose products are summed over pairs first.
     """
 
     def __init__(self, degree_a: int, degree_b: int, degree_out: int, features: int):
@@ -338,22 +338,7 @@ class NormFeatures(nn.Module):
     def __init__(self, max_degree: int, epsilon: float):
         super().__init__()
         self.epsilon = epsilon
-        degrees = torch.tensor(component_degrees(max_degree))
-        members = torch.arange(max_degree + 1).unsqueeze(1) == degrees.unsqueeze(0)
-        factors = (2.0 * torch.arange(max_degree + 1) + 1.0).to(torch.float64).pow(0.25)
-        self.register_buffer("members", members, persistent=False)
-        self.register_buffer("factors", to_fixed(factors), persistent=False)
 
     def forward(self, t: Tensor) -> Tensor:
-        if self.epsilon > 0.0:
-            squares = self.members.to(t.dtype) @ t.square()
-            norms = (squares + self.epsilon**2).sqrt() - self.epsilon
-        else:
-            # in float64, as the second derivative holds the cube of the norm, which has to stay
-            # representable for the tiny features of an untrained float32 model
-            squares = self.members.to(torch.float64) @ t.to(torch.float64).square()
-            positive = squares > 0.0
-            roots = torch.where(positive, squares, torch.ones_like(squares)).sqrt()
-            norms = torch.where(positive, roots, torch.zeros_like(roots)).to(t.dtype)
-        factors = from_fixed(self.factors).to(t.dtype).unsqueeze(1)
-        return (norms * factors).flatten(1)
+        """(n, (L+1)², features) -> (n, (L+1) features)."""
+        return norm_features(t, self.epsilon)

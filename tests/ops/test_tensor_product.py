@@ -198,7 +198,7 @@ def test_opcheck(dtype):
     ("change", "error", "message"),
     [
         ({"a": torch.ones(5, 10, 3)}, ValueError, r"\(degree \+ 1\)\^2 components, got 10"),
-        ({"b": torch.ones(4, 9, 3)}, ValueError, "expected b of 5 atoms and 3 features"),
+        ({"b": torch.ones(4, 9, 3)}, ValueError, "expected b of 5 atoms"),
         ({"b": torch.ones(5, 9, 3).double()}, TypeError, "expected b of dtype Float"),
         ({"weight": torch.ones(3, 3, 2, 4)}, ValueError, "expected weight of shape"),
         ({"weight": torch.ones(3, 3, 0, 3)}, ValueError, "expected weight of shape"),

@@ -24,29 +24,9 @@ class CouplingBuilder {
     }
   }
 
-  // Groups of the same lengths follow one another, so that the processor foresees the ends of
-  // loops.
-  Coupling<T> result() && {
-    std::stable_sort(steps_.begin(), steps_.end(),
-                     [](const Step &a, const Step &b) { return a.lengths() < b.lengths(); });
-    for (const Step &step : steps_) {
-      result_.groups.push_back(step.group);
-      for (const PairProduct &product : step.products) result_.products.push_back(product);
-      for (const T coefficient : step.coefficients) result_.coefficients.push_back(coefficient);
-    }
-    return std::move(result_);
-  }
+  Coupling<T> result() && { return std::move(result_); }
 
  private:
-  struct Step {
-    CouplingGroup group;
-    std::vector<PairProduct> products;
-    std::vector<T> coefficients;
-    std::tuple<int, int, int> lengths() const {
-      return {group.degrees, group.axial, group.products};
-    }
-  };
-
   void add_degrees(int l1, int l2) {
     const int path = static_cast<int>(result_.paths.size()), lowest = std::abs(l1 - l2);
     int highest = lowest - 2;
@@ -59,45 +39,39 @@ class CouplingBuilder {
       while (l3 < m3) l3 += 2;
       for (; l3 <= highest; l3 += 2 * Coupling<T>::most_degrees) {
         const int degrees = std::min(Coupling<T>::most_degrees, (highest - l3) / 2 + 1);
-        steps_.push_back({{0, 0, degrees, l3, m3, path + (l3 - lowest) / 2}, {}, {}});
-        add_products(l1, l2, m3, steps_.back());
+        add_group(l1, l2, {0, degrees, l3, m3, path + (l3 - lowest) / 2});
       }
     }
   }
 
-  void add_products(int l1, int l2, int m3, Step &step) {
+  void add_group(int l1, int l2, CouplingGroup group) {
     const auto add = [&](int m1, int m2, bool conjugate_a, bool conjugate_b) {
-      step.products.push_back(product(l1, m1, conjugate_a, l2, m2, conjugate_b));
-      ++(m1 == 0 || m2 == 0 ? step.group.axial : step.group.products);
-      for (int k = 0; k < step.group.degrees; ++k) {
-        const int l3 = step.group.l3 + 2 * k;
+      result_.products.push_back(product(l1, m1, conjugate_a, l2, m2, conjugate_b));
+      ++group.products;
+      for (int k = 0; k < group.degrees; ++k) {
+        const int l3 = group.l3 + 2 * k;
         const double scale = std::sqrt(2.0 * l3 + 1);
-        step.coefficients.push_back(
-            static_cast<T>(scale * cosine_coupling(l1, m1, l2, m2, l3, m3)));
+        result_.coefficients.push_back(
+            static_cast<T>(scale * cosine_coupling(l1, m1, l2, m2, l3, group.m3)));
       }
     };
-    if (m3 <= l2) add(0, m3, false, false);
-    if (0 < m3 && m3 <= l1) add(m3, 0, false, false);
-    for (int m1 = 1; m1 <= l1; ++m1) {
-      const int rest = m3 - m1, below = m1 - m3, above = m1 + m3;
-      if (0 < rest && rest <= l2) add(m1, rest, false, false);
+    for (int m1 = 0; m1 <= l1; ++m1) {
+      const int rest = group.m3 - m1, below = m1 - group.m3, above = m1 + group.m3;
+      if (0 <= rest && rest <= l2) add(m1, rest, false, false);
       if (0 < below && below <= l2) add(m1, below, false, true);
-      if (0 < m3 && above <= l2) add(m1, above, true, false);
+      if (0 < m1 && m1 < above && above <= l2) add(m1, above, true, false);
     }
+    result_.groups.push_back(group);
   }
 
   PairProduct product(int l1, int m1, bool conjugate_a, int l2, int m2, bool conjugate_b) const {
     const int a = argument_rows * pair_number(l1, m1);
     const int b = argument_rows * (pairs_up_to(result_.degree_a) + pair_number(l2, m2));
     const auto row = [](int number) { return static_cast<uint16_t>(number); };
-    const uint16_t c1 = row(a), s1 = row(a + 1 + conjugate_a);
-    const uint16_t c2 = row(b), s2 = row(b + 1 + conjugate_b);
-    if (m2 == 0) return {c2, s2, c1, s1};
-    return {c1, s1, c2, s2};
+    return {row(a), row(a + 1 + conjugate_a), row(b), row(b + 1 + conjugate_b)};
   }
 
   Coupling<T> result_;
-  std::vector<Step> steps_;
 };
 
 }  // namespace

@@ -20,11 +20,6 @@ constexpr int pairs_up_to(int degree) {
   return pair_number(degree + 1, 0);
 }
 
-// The component of the cosine of (l, m); the sine, for m > 0, is the next one.
-constexpr int pair_component(int l, int m) {
-  return l * l + 2 * (l - m);
-}
-
 // The arguments are worked on as rows of lanes, those of b behind those of a. Each pair has three:
 // c, s, -s, so that a conjugate pair is rows c and -s. The sines of m = 0 are zero.
 constexpr int argument_rows = 3;
@@ -34,9 +29,8 @@ struct PairProduct {
 
 // Products that contribute to the pairs (l3 + 2 k, m3), k < degrees, of one (l1, l2).
 struct CouplingGroup {
-  int axial;     // the first products: s1 is zero
-  int products;  // the others
-  int degrees;   // 1 to most_degrees
+  int products;
+  int degrees;  // 1 to most_degrees
   int l3, m3;
   int path;  // of l3 + 2 k: path + k
 };

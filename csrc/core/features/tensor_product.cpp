@@ -53,25 +53,15 @@ LOREMD_INLINE void for_each_block(int64_t atoms, int first_feature, int features
   blocks(features);
 }
 
-// Calls body(component, number of its pair, 0 for the cosine and 1 for the sine).
+// Calls body(number of the pair, 0 for the cosine and 1 for the sine) in the order of components.
 template <class Body>
 LOREMD_INLINE void for_each_component(int degree, Body &&body) {
   for (int l = 0; l <= degree; ++l) {
-    for (int m = 0; m <= l; ++m) {
-      body(pair_component(l, m), pair_number(l, m), 0);
-      if (m > 0) body(pair_component(l, m) + 1, pair_number(l, m), 1);
+    for (int m = l; m > 0; --m) {
+      body(pair_number(l, m), 0);
+      body(pair_number(l, m), 1);
     }
-  }
-}
-
-// Calls body(values of an atom in the array, their first lane) for the atoms of a block.
-template <class T, class Features, class Body>
-LOREMD_INLINE void for_each_atom(const Block<Features> &block, const SphericalFeatures<T> &array,
-                                 int component, Body &&body) {
-  T *values = array.data + block.atom * array.atom_stride + component * array.component_stride +
-              block.first_feature;
-  for (int k = 0; k < block.atoms; ++k) {
-    body(values + k * array.atom_stride, k * block.features);
+    body(pair_number(l, 0), 0);
   }
 }
 
@@ -79,24 +69,28 @@ LOREMD_INLINE void for_each_atom(const Block<Features> &block, const SphericalFe
 template <int Lanes, class T, class Features>
 LOREMD_INLINE void gather(const Block<Features> &block, const SphericalFeatures<const T> &array,
                           int degree, T *rows) {
-  for_each_component(degree, [&](int component, int pair, int sine) LOREMD_INLINE_LAMBDA {
-    T *row = rows + (argument_rows * pair + sine) * Lanes;
-    for_each_atom(block, array, component, [&](const T *values, int lane) LOREMD_INLINE_LAMBDA {
-      for (int f = 0; f < block.features; ++f) row[lane + f] = values[f];
+  for (int k = 0; k < block.atoms; ++k, rows += block.features) {
+    const T *values = array.row(block.atom + k, 0) + block.first_feature;
+    for_each_component(degree, [&](int pair, int sine) LOREMD_INLINE_LAMBDA {
+      T *row = rows + (argument_rows * pair + sine) * Lanes;
+      for (int f = 0; f < block.features; ++f) row[f] = values[f];
+      for (int f = 0; sine && f < block.features; ++f) row[Lanes + f] = -values[f];
+      values += array.component_stride;
     });
-    for (int lane = 0; sine && lane < Lanes; ++lane) row[lane + Lanes] = -row[lane];
-  });
+  }
 }
 
 template <int Lanes, class T, class Features>
 LOREMD_INLINE void scatter(const Block<Features> &block, const T *rows, int degree,
                            const SphericalFeatures<T> &array) {
-  for_each_component(degree, [&](int component, int pair, int sine) LOREMD_INLINE_LAMBDA {
-    const T *row = rows + (2 * pair + sine) * Lanes;
-    for_each_atom(block, array, component, [&](T *values, int lane) LOREMD_INLINE_LAMBDA {
-      for (int f = 0; f < block.features; ++f) values[f] = row[lane + f];
+  for (int k = 0; k < block.atoms; ++k, rows += block.features) {
+    T *values = array.row(block.atom + k, 0) + block.first_feature;
+    for_each_component(degree, [&](int pair, int sine) LOREMD_INLINE_LAMBDA {
+      const T *row = rows + (2 * pair + sine) * Lanes;
+      for (int f = 0; f < block.features; ++f) values[f] = row[f];
+      values += array.component_stride;
     });
-  });
+  }
 }
 
 // Sums of one group over its products of pairs: calls finish(k, cosine, sine) for the degrees.
@@ -107,21 +101,14 @@ LOREMD_INLINE void sum_group(const CouplingGroup &group, const PairProduct *prod
     return load<V>(rows + number * (sizeof(V) / sizeof(T)));
   };
   V cosine[Degrees]{}, sine[Degrees]{};
-  const auto add = [&](V c, V s) LOREMD_INLINE_LAMBDA {
+  for (int i = 0; i < group.products; ++i, ++products, coefficients += Degrees) {
+    const V c1 = row(products->c1), s1 = row(products->s1);
+    const V c2 = row(products->c2), s2 = row(products->s2);
+    const V c = c1 * c2 - s1 * s2, s = s1 * c2 + c1 * s2;
     for (int k = 0; k < Degrees; ++k) {
       cosine[k] += coefficients[k] * c;
       sine[k] += coefficients[k] * s;
     }
-    coefficients += Degrees;
-  };
-  for (int i = 0; i < group.axial; ++i, ++products) {
-    const V c1 = row(products->c1);
-    add(c1 * row(products->c2), c1 * row(products->s2));
-  }
-  for (int i = 0; i < group.products; ++i, ++products) {
-    const V c1 = row(products->c1), s1 = row(products->s1);
-    const V c2 = row(products->c2), s2 = row(products->s2);
-    add(c1 * c2 - s1 * s2, s1 * c2 + c1 * s2);
   }
   for (int k = 0; k < Degrees; ++k) finish(k, cosine[k], sine[k]);
 }
@@ -143,8 +130,8 @@ LOREMD_INLINE void couple(const Coupling<T> &coupling, const T *rows, Finish &&f
     if (group.degrees == 2) sum(std::integral_constant<int, 2>{});
     if (group.degrees == 3) sum(std::integral_constant<int, 3>{});
     if (group.degrees == 4) sum(std::integral_constant<int, 4>{});
-    products += group.axial + group.products;
-    coefficients += (group.axial + group.products) * group.degrees;
+    products += group.products;
+    coefficients += group.products * group.degrees;
   }
 }
 

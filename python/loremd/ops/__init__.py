@@ -18,6 +18,7 @@ load()
 __all__ = [
     "compact_sharp",
     "convolve",
+    "equivariant_dense",
     "fractional",
     "gamma_tail",
     "halo_exchange",
@@ -31,6 +32,7 @@ __all__ = [
     "mesh_errors",
     "mesh_potential",
     "neighbor_density",
+    "norm_features",
     "pair_potential",
     "pair_sum",
     "plan",
@@ -319,6 +321,30 @@ def tensor_product(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
     Raises ValueError on shapes that do not fit, TypeError on wrong dtypes.
     """
     return torch.ops.loremd.tensor_product(a, b, weight)
+
+
+def equivariant_dense(t: Tensor, weight: Tensor) -> Tensor:
+    """One matrix per degree, shared by its components.
+
+    Shapes: t (n, (L+1)², Fin), weight (L+1, Fin, Fout) -> (n, (L+1)², Fout), one dtype, float32 or
+    float64. Differentiable to any order.
+
+    Raises ValueError on shapes that do not fit, TypeError on wrong dtypes.
+    """
+    return torch.ops.loremd.equivariant_dense(t, weight)
+
+
+def norm_features(t: Tensor, epsilon: float = 0.0) -> Tensor:
+    """Norms of every degree and feature times (2l+1)^(1/4).
+
+    The norm is √(Σ_m t² + ε²) - ε, smooth for ε > 0; for ε = 0 its first and second derivatives
+    are 0 where it vanishes. Shapes: t (n, (L+1)², F) -> (n, (L+1) F), degree slow, in the dtype of
+    t, float32 or float64; computed in float64, so that second derivatives exist for features down
+    to the smallest of float32. Differentiable twice.
+
+    Raises ValueError on a wrong shape or a negative epsilon, TypeError on a wrong dtype.
+    """
+    return torch.ops.loremd.norm_features(t, epsilon)
 
 
 def halo_exchange(owned: Tensor, n: int, comm: int) -> Tensor:

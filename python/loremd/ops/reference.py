@@ -242,3 +242,18 @@ def tensor_product(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
     of_components = weight[l1[:, None, None], l2[:, None], l3]
     coupled = torch.where(table[..., None] != 0, table[..., None] * of_components, 0.0)
     return torch.einsum("naf,nbf,abcf->ncf", a, b, coupled)
+
+
+def equivariant_dense(t: Tensor, weight: Tensor) -> Tensor:
+    degrees = torch.tensor(component_degrees(len(weight) - 1))
+    return torch.einsum("nci,cij->ncj", t, weight[degrees])
+
+
+def norm_features(t: Tensor, epsilon: float = 0.0) -> Tensor:
+    degrees = torch.tensor(component_degrees(math.isqrt(t.shape[1]) - 1))
+    shape = (t.shape[0], int(degrees[-1]) + 1, t.shape[2])
+    squares = t.new_zeros(shape).index_add(1, degrees, t.square()) + epsilon**2
+    positive = squares > 0  # the derivative of the root at zero would be infinite
+    norms = torch.where(positive, torch.where(positive, squares, 1.0).sqrt(), 0.0) - epsilon
+    factors = (2 * torch.arange(shape[1], dtype=t.dtype) + 1) ** 0.25
+    return (norms * factors[:, None]).flatten(1)
