@@ -57,28 +57,49 @@ LOREMD_INLINE void for_each_constant(Body &&body) {
   for_each_constant(std::make_integer_sequence<int, N>{}, body);
 }
 
-// The square block whose row k is `rows[k]`, transposed in place: log2(lanes) rounds in which
-// neighbouring blocks of 1, 2, 4, ... lanes change places.
+// Blocks of h lanes change places: every second block of `a` with the one before it of `b`.
+template <int Bytes, class V>
+LOREMD_INLINE void exchange_lanes(int h, V &a, V &b) {
+  using T = std::remove_reference_t<decltype(a[0])>;
+  constexpr int lanes = Vector<T, Bytes>::lanes;
+  using Integer = std::conditional_t<sizeof(T) == 4, int, long long>;
+  typename Vector<Integer, Bytes>::type upper, lower;
+  for (int lane = 0; lane < lanes; ++lane) {
+    upper[lane] = lane & h ? lanes + lane - h : lane;
+    lower[lane] = lane & h ? lanes + lane : lane + h;
+  }
+  const V first = __builtin_shuffle(a, b, upper);
+  b = __builtin_shuffle(a, b, lower);
+  a = first;
+}
+
+// The square block with these rows, transposed in place.
 template <class T, int Bytes>
 LOREMD_INLINE void transpose(typename Vector<T, Bytes>::type *rows) {
   constexpr int lanes = Vector<T, Bytes>::lanes;
-  using Integer = std::conditional_t<sizeof(T) == 4, int, long long>;
-  typedef Integer Mask __attribute__((vector_size(Bytes)));
 #pragma GCC unroll 4
   for (int h = 1; h < lanes; h *= 2) {
-    Mask upper, lower;
-    for (int lane = 0; lane < lanes; ++lane) {
-      upper[lane] = lane & h ? lanes + lane - h : lane;
-      lower[lane] = lane & h ? lanes + lane : lane + h;
-    }
 #pragma GCC unroll 16
     for (int k = 0; k < lanes; ++k) {
-      if (k & h) continue;
-      const auto a = rows[k], b = rows[k + h];
-      rows[k] = __builtin_shuffle(a, b, upper);
-      rows[k + h] = __builtin_shuffle(a, b, lower);
+      if ((k & h) == 0) exchange_lanes<Bytes>(h, rows[k], rows[k + h]);
     }
   }
+}
+
+// Lane k of the result is the sum over the lanes of row k, for as many rows as lanes; rows are
+// overwritten.
+template <class T, int Bytes>
+LOREMD_INLINE typename Vector<T, Bytes>::type sum_lanes(typename Vector<T, Bytes>::type *rows) {
+  constexpr int lanes = Vector<T, Bytes>::lanes;
+#pragma GCC unroll 4
+  for (int h = 1; h < lanes; h *= 2) {
+#pragma GCC unroll 16
+    for (int k = 0; k < lanes; k += 2 * h) {
+      exchange_lanes<Bytes>(h, rows[k], rows[k + h]);
+      rows[k] += rows[k + h];
+    }
+  }
+  return rows[0];
 }
 
 // Calls body(longest vector in bytes) as a constant, 64 with AVX-512 and 32 without: compilers keep

@@ -5,6 +5,7 @@
 // the derivative along a direction, Dual<V>.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
@@ -95,34 +96,55 @@ class DensityChunk {
         harmonics_{buffers.harmonics.data()},
         by_harmonics_{buffers.by_harmonics.data()} {}
 
-  // Radial functions and harmonics of `count` pairs; the other lanes repeat the first one.
-  template <bool Slopes>
-  LOREMD_INLINE void evaluate(const Neighbour *const *pairs, int count, const T *coefficients,
-                              const T *direction) {
+  // Radial functions rho and harmonics of `count` pairs. The other lanes hold the first one, with
+  // zeros for rho.
+  LOREMD_INLINE void evaluate(const Neighbour *const *pairs, int count) {
     pairs_ = pairs;
     count_ = count;
     set_geometry();
-    contract_radial<Slopes>(coefficients, direction);
     spherical_harmonics(buffers_.recursion, shape_.degree, u_[0], u_[1], u_[2],
                         [&](int lm, const N &y) LOREMD_INLINE_LAMBDA { harmonics_.set(lm, y); });
   }
 
-  // radial (k), spherical (lm, f) of the centre += the sums over the pairs, or their tangents.
-  LOREMD_INLINE void add_sums(T *radial, T *spherical) const {
-    const int stride = transpose_rows(rho_, planes - 1, shape_.n_radial);
-    for_each_vector<T, Bytes>(shape_.n_radial, [&](int k, auto zero) LOREMD_INLINE_LAMBDA {
-      using W = decltype(zero);
-      W sum = load<W>(radial + k);
-      for (int p = 0; p < count_; ++p) sum += load<W>(rows() + p * stride + k);
-      store(radial + k, sum);
+  // Radial (k) and spherical (lm, f) sums of the centre += those over the pairs.
+  LOREMD_INLINE void add_sums(const T *coefficients, T *radial, T *spherical) const {
+    static_assert(!Tangents);
+    add_radial(radial);
+    add_spherical(0, contract_rows(coefficients), spherical);
+  }
+
+  // functions(lf) = sum_k coefficients(k, lf) rho(k), and their slopes. The coefficients and their
+  // derivative along the direction belong to the species of centre and neighbours.
+  LOREMD_INLINE void contract_radial(const T *coefficients, const T *direction) const {
+    const int n = shape_.n_functions();
+    for_each_tile<tile>(n, [&](int lf, auto size) LOREMD_INLINE_LAMBDA {
+      N values[size] = {}, slopes[size] = {};
+      for (int k = 0; k < shape_.n_radial; ++k) {
+        const N rho = rho_[k], slope = rho_slopes_[k];
+        for_each_constant<size>([&](auto t) LOREMD_INLINE_LAMBDA {
+          const int64_t at = int64_t(1) * k * n + lf + t;
+          const Factor c = factor(coefficients + at, direction + at);
+          values[t] += rho * c;
+          slopes[t] += slope * c;
+        });
+      }
+      for_each_constant<size>([&](auto t) LOREMD_INLINE_LAMBDA {
+        functions_.set(lf + t, values[t]);
+        function_slopes_.set(lf + t, slopes[t]);
+      });
     });
+  }
+
+  // The derivative of add_sums along the direction; after contract_radial.
+  LOREMD_INLINE void add_sums_along(T *radial, T *spherical) const {
+    add_radial(radial);
     for_each_product([&](int plane, int other) LOREMD_INLINE_LAMBDA {
       add_spherical(plane, transpose_rows(functions_, other, shape_.n_functions()), spherical);
     });
   }
 
   // Derivatives of F by the vectors of the pairs, (plane, 3, lanes), and by the coefficients
-  // (k, lf) unless null.
+  // (k, lf) unless null; after contract_radial.
   LOREMD_INLINE void add_gradient(const T *by_radial, const T *by_spherical, double *by_vectors,
                                   T *by_coefficients) {
     N by_distance = contract_spherical(by_spherical);
@@ -236,7 +258,8 @@ class DensityChunk {
     const auto set = [&](auto function) LOREMD_INLINE_LAMBDA {
       for (int p = 0; p < lanes; ++p) {
         const CutoffValue fc = function(distance[p] / shape_.cutoff);
-        value[p] = fc.value, slope[p] = fc.slope, curvature[p] = fc.curvature;
+        const double used = p < count_;
+        value[p] = used * fc.value, slope[p] = used * fc.slope, curvature[p] = used * fc.curvature;
       }
     };
     if (shape_.smooth) {
@@ -263,26 +286,27 @@ class DensityChunk {
     }
   }
 
-  // functions(lf) = sum_k coefficients(k, lf) rho(k), and their slopes.
-  template <bool Slopes>
-  LOREMD_INLINE void contract_radial(const T *coefficients, const T *direction) const {
-    const int n = shape_.n_functions();
-    for_each_tile<tile>(n, [&](int lf, auto size) LOREMD_INLINE_LAMBDA {
-      N values[size] = {}, slopes[size] = {};
+  // Rows (lf) of functions, for every pair; returns the stride of the rows. Unlike contract_radial
+  // it wastes no lanes, and nothing has to be transposed.
+  LOREMD_INLINE int contract_rows(const T *coefficients) const {
+    const int n = shape_.n_functions(), stride = (n + lanes - 1) / lanes * lanes;
+    const auto contract = [&](int lf, auto zero, int p, auto size) LOREMD_INLINE_LAMBDA {
+      using W = decltype(zero);
+      W sums[size] = {};
       for (int k = 0; k < shape_.n_radial; ++k) {
-        const N rho = rho_[k], slope = rho_slopes_[k];
-        for_each_constant<size>([&](auto t) LOREMD_INLINE_LAMBDA {
-          const int64_t at = int64_t(1) * k * n + lf + t;
-          const Factor c = factor(coefficients + at, direction + at);
-          values[t] += rho * c;
-          if constexpr (Slopes) slopes[t] += slope * c;
-        });
+        const W c = load<W>(coefficients + int64_t(1) * k * n + lf);
+        const T *rho = rho_.part(k, 0) + p;
+        for_each_constant<size>([&](auto t) LOREMD_INLINE_LAMBDA { sums[t] += rho[t] * c; });
       }
-      for_each_constant<size>([&](auto t) LOREMD_INLINE_LAMBDA {
-        functions_.set(lf + t, values[t]);
-        if constexpr (Slopes) function_slopes_.set(lf + t, slopes[t]);
-      });
+      for_each_constant<size>(
+          [&](auto t) LOREMD_INLINE_LAMBDA { store(rows() + (p + t) * stride + lf, sums[t]); });
+    };
+    for_each_vector<T, Bytes>(n, [&](int lf, auto zero) LOREMD_INLINE_LAMBDA {
+      int p = 0;
+      for (; p + 4 < count_; p += 8) contract(lf, zero, p, std::integral_constant<int, 8>{});
+      if (p < count_) contract(lf, zero, p, std::integral_constant<int, 4>{});
     });
+    return stride;
   }
 
   // by_functions(lf) = sum_m G(lm, f) Y_lm, by_harmonics(lm) = sum_f G(lm, f) functions(lf) with
@@ -342,13 +366,27 @@ class DensityChunk {
     const int stride = (n + lanes - 1) / lanes * lanes;
     for (int first = 0; first < n; first += lanes) {
       V block[lanes];
-      LOREMD_UNROLL
-      for (int k = 0; k < lanes; ++k) block[k] = load<V>(numbers.part(first + k, plane));
+      for_each_constant<lanes>(
+          [&](auto k) LOREMD_INLINE_LAMBDA { block[k] = load<V>(numbers.part(first + k, plane)); });
       transpose<T, Bytes>(block);
-      LOREMD_UNROLL
-      for (int p = 0; p < lanes; ++p) store(rows() + p * stride + first, block[p]);
+      for_each_constant<lanes>(
+          [&](auto p) LOREMD_INLINE_LAMBDA { store(rows() + p * stride + first, block[p]); });
     }
     return stride;
+  }
+
+  // radial(k) += sum over pairs of rho(k).
+  LOREMD_INLINE void add_radial(T *radial) const {
+    const int n = shape_.n_radial;
+    for (int first = 0; first < n; first += lanes) {
+      V block[lanes];
+      for_each_constant<lanes>([&](auto k) LOREMD_INLINE_LAMBDA {
+        block[k] = load<V>(rho_.part(first + k, planes - 1));
+      });
+      alignas(64) T sums[lanes];
+      store(sums, sum_lanes<T, Bytes>(block));
+      for (int k = first; k < std::min(n, first + lanes); ++k) radial[k] += sums[k - first];
+    }
   }
 
   // spherical(lm, f) += sum over pairs of Y_lm times their rows (lf).

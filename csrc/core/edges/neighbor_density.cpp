@@ -200,8 +200,8 @@ void neighbor_density(const DensityShape &shape, const DensityGeometry &geometry
       neighbours.for_each_chunk(chunk.lanes, [&](int64_t b, const Neighbour *const *pairs,
                                                  int count) LOREMD_INLINE_LAMBDA {
         const T *own = coefficients + coefficients_of(shape, geometry.species[i], b);
-        chunk.template evaluate<false>(pairs, count, own, nullptr);
-        chunk.add_sums(radial + i * shape.radial_size() + b * shape.n_radial,
+        chunk.evaluate(pairs, count);
+        chunk.add_sums(own, radial + i * shape.radial_size() + b * shape.n_radial,
                        spherical + i * shape.spherical_size());
       });
     }
@@ -222,7 +222,8 @@ void neighbor_density_gradient(const DensityShape &shape, const DensityGeometry 
       neighbours.for_each_chunk(chunk.lanes, [&](int64_t b, const Neighbour *const *pairs,
                                                  int count) LOREMD_INLINE_LAMBDA {
         const int64_t own = coefficients_of(shape, geometry.species[i], b);
-        chunk.template evaluate<true>(pairs, count, coefficients + own, nullptr);
+        chunk.evaluate(pairs, count);
+        chunk.contract_radial(coefficients + own, nullptr);
         chunk.add_gradient(by_radial + i * shape.radial_size() + b * shape.n_radial,
                            by_spherical + i * shape.spherical_size(), by_vectors,
                            offset(gradient.coefficients, own));
@@ -250,9 +251,9 @@ void neighbor_density_along(const DensityShape &shape, const DensityGeometry &ge
         const int64_t own = coefficients_of(shape, geometry.species[i], b);
         const int64_t of_radial = i * shape.radial_size() + b * shape.n_radial;
         const int64_t of_spherical = i * shape.spherical_size();
-        chunk.template evaluate<true>(pairs, count, coefficients + own,
-                                      direction.coefficients + own);
-        chunk.add_sums(radial + of_radial, spherical + of_spherical);
+        chunk.evaluate(pairs, count);
+        chunk.contract_radial(coefficients + own, direction.coefficients + own);
+        chunk.add_sums_along(radial + of_radial, spherical + of_spherical);
         chunk.add_gradient(by_radial + of_radial, by_spherical + of_spherical, by_vectors,
                            offset(gradient.coefficients, own));
         const VectorGradient<T> to{geometry, gradient, i};

@@ -23,8 +23,8 @@ LOREMD_HOST_DEVICE CutoffValue cosine_cutoff(double x) {
   double sine = 1, cosine = 1;  // sine is sin(t) / t
   LOREMD_UNROLL
   for (int n = 22; n > 0; n -= 2) {
-    sine = 1 - t2 / (n * (n + 1)) * sine;
-    cosine = 1 - t2 / (n * (n - 1)) * cosine;
+    sine = 1 - t2 * (1.0 / (n * (n + 1))) * sine;
+    cosine = 1 - t2 * (1.0 / (n * (n - 1))) * cosine;
   }
   sine *= t;
   return {sine * sine, -2 * half_pi * sine * cosine,
