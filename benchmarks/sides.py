@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 import numpy as np
+import psutil
 
 import systems
 from cases import Case, Side
@@ -623,7 +624,11 @@ class Lammps(SideRunner):
 
 
 class _RunningLammps:
-    """An `lmp` that reads its commands from a pipe and says by a file that it has done them."""
+    """An `lmp` that reads its commands from a pipe and says by a file that it has done them.
+
+    Between commands all its processes are stopped: a rank that waits for input or for another rank
+    spins, and would take a core from the side that is measured.
+    """
 
     def __init__(self, folder: Path, ranks: int, threads: int):
         self.folder = folder
@@ -642,6 +647,7 @@ class _RunningLammps:
 
     def do(self, commands: str) -> None:
         """Returns when they are done. Raises RuntimeError with the log's end if LAMMPS stopped."""
+        self.each_process("resume")
         self.done.unlink(missing_ok=True)
         self.process.stdin.write(f'{commands}\nprint "done" file done screen no\n')
         self.process.stdin.flush()
@@ -649,12 +655,20 @@ class _RunningLammps:
             if self.process.poll() is not None:
                 raise RuntimeError("LAMMPS stopped:\n" + self.log()[-1000:])
             time.sleep(0.02)
+        self.each_process("suspend")
+
+    def each_process(self, action: str) -> None:
+        own = psutil.Process(self.process.pid)
+        for process in [own, *own.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                getattr(process, action)()
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
     def close(self) -> None:
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError, psutil.NoSuchProcess):
+            self.each_process("resume")
             self.process.stdin.close()
         self.process.wait()
 

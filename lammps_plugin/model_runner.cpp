@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // The torch side of the pair style: reads the model file, plans its long-range part, evaluates
-// energies and their gradients with respect to positions and strain. Exceptions end here.
+// energies and their gradients. Exceptions end here.
 #include "model_runner.hpp"
 
 #include <ATen/Parallel.h>
 #include <ATen/record_function.h>
 #include <caffe2/serialize/inline_container.h>
-#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/runtime/profiling_graph_executor_impl.h>
 #include <torch/script.h>
@@ -130,6 +129,11 @@ void read_module(loremd_model &model, const char *bytes, int64_t size, bool doub
         ") cannot read the file; rebuild it with `loremd export old.pt new.pt`. Reason: " +
         error.what());
   }
+  if (!model.module.find_method("energy_and_gradients")) {
+    throw std::runtime_error(
+        "the model file comes from an older version of loremd; write it anew with `loremd export "
+        "old.pt new.pt`");
+  }
   model.module.eval();
   set_dtype(model.module, double_precision ? torch::kDouble : torch::kFloat);
 }
@@ -160,8 +164,8 @@ torch::Tensor from_doubles(const double *values, at::IntArrayRef shape) {
   return torch::from_blob(const_cast<double *>(values), shape, torch::kDouble).clone();
 }
 
-torch::Tensor from_integers(const int64_t *values, int64_t count) {
-  return torch::from_blob(const_cast<int64_t *>(values), {count}, torch::kLong);
+torch::Tensor from_integers(const int64_t *values, at::IntArrayRef shape) {
+  return torch::from_blob(const_cast<int64_t *>(values), shape, torch::kLong);
 }
 
 // An entry of the dictionary that Lorem.plan_long_range returns.
@@ -234,29 +238,16 @@ int plan_error(loremd_model *model, const loremd_plan_request *request, double *
 
 // ---- evaluation ----------------------------------------------------------------------------
 
-torch::Tensor pair_list(const loremd_input &input) {
-  torch::Tensor pairs = torch::empty({2, input.pairs}, torch::kLong);
-  pairs.select(0, 0).copy_(from_integers(input.centers, input.pairs));
-  pairs.select(0, 1).copy_(from_integers(input.neighbors, input.pairs));
-  return pairs;
-}
-
-// What the energies are differentiated with respect to.
-struct Variables {
-  torch::Tensor positions, strain;
-};
-
-c10::Dict<c10::IValue, c10::IValue> forward(loremd_model &model, const loremd_input &input,
-                                            const Variables &variables) {
-  const torch::Tensor deform = torch::eye(3, torch::kDouble) + variables.strain;
-  const torch::Tensor cell = from_doubles(input.cell, {3, 3}).matmul(deform);
+c10::Dict<c10::IValue, c10::IValue> results(loremd_model &model, const loremd_input &input) {
   const torch::Tensor periodic = torch::empty({3}, torch::kBool);
   for (int d = 0; d < 3; ++d) periodic[d] = input.periodic[d] != 0;
   // Ghosts carry the images' positions, so every shift is zero: one row, seen `pairs` times.
   const torch::Tensor shifts = torch::zeros({1, 3}, torch::kLong).expand({input.pairs, 3});
-  return model.module
-      .forward({from_integers(input.numbers, input.atoms), variables.positions.matmul(deform), cell,
-                periodic, pair_list(input), shifts, input.owned, c10::IValue(), input.communicator})
+  const auto method = model.module.get_method("energy_and_gradients");
+  return method({from_integers(input.numbers, {input.atoms}),
+                 from_doubles(input.positions, {input.atoms, 3}), from_doubles(input.cell, {3, 3}),
+                 periodic, from_integers(input.pair_list, {2, input.pairs}), shifts, input.owned,
+                 input.communicator})
       .toGenericDict();
 }
 
@@ -265,37 +256,16 @@ void copy_out(const c10::Dict<c10::IValue, c10::IValue> &values, const char *nam
   std::memcpy(target, tensor.const_data_ptr<double>(), tensor.numel() * sizeof(double));
 }
 
-void copy_gradient(const torch::Tensor &gradient, int64_t count, double *target) {
-  if (!gradient.defined()) {
-    std::fill_n(target, count, 0.0);
-    return;
-  }
-  const torch::Tensor values = gradient.contiguous();
-  std::memcpy(target, values.const_data_ptr<double>(), count * sizeof(double));
-}
-
 int evaluate(loremd_model *model, const loremd_input *input, loremd_output *output) {
   const bool ok = guarded([&] {
-    loremd::KernelTimer timer(model->times);
-    Variables variables;
-    variables.positions = from_doubles(input->positions, {input->atoms, 3}).requires_grad_(true);
-    variables.strain = torch::zeros({3, 3}, torch::kDouble).requires_grad_(true);
-
-    const auto values = forward(*model, *input, variables);
+    const loremd::KernelTimer timer(model->times);
+    const auto values = results(*model, *input);
     copy_out(values, "energies", output->energies);
     copy_out(values, "long_range_energies", output->long_range_energies);
     copy_out(values, "charges", output->charges);
     copy_out(values, "potentials", output->potentials);
-    timer.lap(model->times.forward);
-
-    // Also on a rank without atoms: the backward of a collective op is a collective.
-    const auto gradients = torch::autograd::grad({values.at("energies").toTensor().sum()},
-                                                 {variables.positions, variables.strain}, {},
-                                                 /*retain_graph=*/false, /*create_graph=*/false,
-                                                 /*allow_unused=*/true);
-    copy_gradient(gradients[0], 3 * input->atoms, output->gradient);
-    copy_gradient(gradients[1], 9, output->strain_gradient);
-    timer.lap(model->times.backward);
+    copy_out(values, "gradient", output->gradient);
+    copy_out(values, "strain_gradient", output->strain_gradient);
   });
   return ok ? 0 : 1;
 }

@@ -12,7 +12,7 @@
 
 #include "communicator.hpp"  // csrc/torch: how an op reaches other ranks
 
-#define LOREMD_RUNNER_VERSION 2
+#define LOREMD_RUNNER_VERSION 3
 
 extern "C" {
 
@@ -60,8 +60,7 @@ typedef struct loremd_input {
   double cell[9];
   int periodic[3];
   int64_t pairs;             // directed: each of a bond's two directions is one pair
-  const int64_t *centers;    // (pairs)
-  const int64_t *neighbors;  // (pairs)
+  const int64_t *pair_list;  // (2, pairs) centres, which are owned and ascend, then neighbours
   int64_t communicator;      // from register_communicator
 } loremd_input;
 
@@ -75,9 +74,10 @@ typedef struct loremd_output {
       strain_gradient[9];  // dE/d(strain) for R -> R (1 + strain), cell likewise; this rank's share
 } loremd_output;
 
-// Seconds since reset_times(). The kernels' share is contained in neither forward nor backward.
+// Seconds since reset_times(), forward and backward together: the kernels of the short-range part,
+// those of the long-range part, communication, and what is left, the networks of every atom.
 typedef struct loremd_times {
-  double forward, backward, spread, convolve, interpolate, pair_sum, communication;
+  double density, products, network, spread, convolve, interpolate, pair_sum, communication;
 } loremd_times;
 
 typedef struct loremd_runner {

@@ -88,28 +88,23 @@ double PairLorem::real_space_cutoff() const {
   return settings_.rspace > 0.0 ? settings_.rspace / force->angstrom : info().cutoff;
 }
 
-LoremReach PairLorem::reach() const {
+double PairLorem::reach() const {
   const double network = info().cutoff, sum = info().long_range ? real_space_cutoff() : 0.0;
-  return {std::max(network, sum) * force->angstrom,
-          info().message_passing > 0 ? network * force->angstrom : 0.0};
+  return std::max(network, sum) * force->angstrom;
 }
 
 // ---- initialisation ------------------------------------------------------------------------
 
 double PairLorem::init_one(int, int) {
-  return reach().owned;
+  return reach();
 }
 
 void PairLorem::init_style() {
   check_run();
   check_boundary();
   check_neighbor_settings();
-  if (info().message_passing > 0) {
-    neighbor->add_request(this, NeighConst::REQ_FULL | NeighConst::REQ_GHOST);
-    request_ghost_shell();
-  } else {
-    neighbor->add_request(this, NeighConst::REQ_FULL);
-  }
+  neighbor->add_request(this, NeighConst::REQ_FULL);
+  atoms_.forget();
 }
 
 void PairLorem::check_run() const {
@@ -162,7 +157,7 @@ void PairLorem::check_neighbor_settings() const {
                "pair_style lorem needs all pairs: remove 'neigh_modify exclude' and 'neigh_modify "
                "include' (to hold atoms still, leave them out of the integrating fix)");
   if (domain->nonperiodic != 0) return;
-  const double radius = reach().owned + neighbor->skin;
+  const double radius = reach() + neighbor->skin;
   const double density =
       static_cast<double>(atom->natoms) / (domain->xprd * domain->yprd * domain->zprd);
   const double expected = density * 4.0 / 3.0 * M_PI * radius * radius * radius;
@@ -173,19 +168,6 @@ void PairLorem::check_neighbor_settings() const {
       "pair_style lorem: about {:.0f} neighbours per atom within {:.4g} (cutoff and skin), more "
       "than the {} that the neighbour list holds; use 'neigh_modify one {} page {}'",
       expected, radius, neighbor->oneatom, one, 20 * one);
-}
-
-// Features of an owned atom depend on what is (layers + 1) cutoffs away.
-void PairLorem::request_ghost_shell() const {
-  if (comm->mode != Comm::SINGLE)
-    error->all(FLERR, "pair_style lorem with message passing needs 'comm_modify mode single'");
-  const double shell =
-      (info().message_passing + 1) * info().cutoff * force->angstrom + neighbor->skin;
-  if (comm->cutghostuser >= shell) return;
-  if (comm->me == 0)
-    utils::logmesg(lmp, "pair_style lorem: ghost cutoff {:.8g} for {} message-passing layers\n",
-                   shell, info().message_passing);
-  comm->cutghostuser = shell;
 }
 
 // ---- the long-range plan -------------------------------------------------------------------
@@ -295,7 +277,7 @@ void PairLorem::compute(int eflag, int vflag) {
 
 void PairLorem::evaluate() {
   const double start = platform::walltime();
-  atoms_.collect(list, type_numbers_, reach());
+  atoms_.collect(list, type_numbers_);
   loremd_input input = atoms_.input();
   input.communicator = exchange_.communicator();
   exchange_.use(&atoms_);
@@ -420,10 +402,10 @@ void PairLorem::reset_times() {
 void PairLorem::finish() {
   if (!model_ || steps_ == 0) return;
   const loremd_times &t = *runner_->times(model_);
-  LoremSeconds seconds = {{"Pairs", neighbor_seconds_}, {"Forward", t.forward},
-                          {"Backward", t.backward},     {"Spread", t.spread},
-                          {"FFT", t.convolve},          {"Interpolate", t.interpolate},
-                          {"Real space", t.pair_sum},   {"Exchange", t.communication}};
+  LoremSeconds seconds = {
+      {"Pairs", neighbor_seconds_},   {"Density", t.density},     {"Products", t.products},
+      {"Networks", t.network},        {"Spread", t.spread},       {"FFT", t.convolve},
+      {"Interpolate", t.interpolate}, {"Real space", t.pair_sum}, {"Exchange", t.communication}};
   double rest = total_seconds_;
   for (const auto &entry : seconds) rest -= entry.second;
   seconds.emplace_back("Other", rest);

@@ -78,7 +78,7 @@ class PairLorem : public Pair {
   const loremd_model_info &info() const { return *runner_->info(model_); }
   double energy_unit() const;        // 1 eV in the units of the run
   double real_space_cutoff() const;  // angstrom
-  LoremReach reach() const;
+  double reach() const;              // of the pairs, in the distance units of the run
 
   void allocate();
 
@@ -98,7 +98,6 @@ class PairLorem : public Pair {
   void check_kspace() const;
   void check_boundary() const;
   void check_neighbor_settings() const;
-  void request_ghost_shell() const;
 
   void count_participants();
   loremd_plan_request plan_request() const;

@@ -20,14 +20,24 @@ namespace {
 
 // MPI waits by spinning. Where ranks share cores, the spinning one keeps the one it waits for from
 // running, and a large sum takes a hundred times longer; so pause after a while.
-void wait_politely(MPI_Request *request) {
+void wait_politely(MPI_Request *requests, int count = 1) {
   constexpr double kSpin = 200e-6;  // seconds
   const double start = platform::walltime();
   int done = 0;
-  for (MPI_Test(request, &done, MPI_STATUS_IGNORE); !done;
-       MPI_Test(request, &done, MPI_STATUS_IGNORE))
+  for (MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE); !done;
+       MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE))
     if (platform::walltime() - start > kSpin)
       std::this_thread::sleep_for(std::chrono::microseconds(20));
+}
+
+// Calls start(address, count of bytes, request) for a block in messages that MPI can count.
+template <class Byte, class Start>
+void in_messages(Byte *block, int64_t bytes, std::vector<MPI_Request> &requests, Start &&start) {
+  constexpr int64_t kLargest = 1 << 30;
+  for (int64_t done = 0; done < bytes; done += kLargest) {
+    requests.emplace_back();
+    start(block + done, static_cast<int>(std::min(kLargest, bytes - done)), &requests.back());
+  }
 }
 
 }  // namespace
@@ -38,7 +48,8 @@ LoremExchange::~LoremExchange() {
 
 void LoremExchange::connect(const loremd_runner *runner) {
   if (runner_) return;
-  const loremd_communicator table = {this, call_forward, call_reverse, call_sum};
+  const loremd_communicator table = {this,     call_forward, call_reverse,    call_sum,
+                                     comm->me, comm->nprocs, call_all_gather, call_all_to_all};
   handle_ = runner->register_communicator(&table);
   runner_ = runner;
 }
@@ -116,6 +127,21 @@ int LoremExchange::call_sum(void *context, double *values, int64_t count) {
   return self->exchange([&] { self->sum(values, count); });
 }
 
+int LoremExchange::call_all_gather(void *context, const int64_t *mine, int64_t count,
+                                   int64_t *all) {
+  auto *self = static_cast<LoremExchange *>(context);
+  return self->exchange([&] { self->all_gather(mine, count, all); });
+}
+
+int LoremExchange::call_all_to_all(void *context, const void *send, const int64_t *send_bytes,
+                                   void *receive, const int64_t *receive_bytes) {
+  auto *self = static_cast<LoremExchange *>(context);
+  return self->exchange([&] {
+    self->all_to_all(static_cast<const char *>(send), send_bytes, static_cast<char *>(receive),
+                     receive_bytes);
+  });
+}
+
 // No exception may cross the C interface of the ops library: 1 tells it to throw its own.
 int LoremExchange::exchange(const std::function<void()> &action) {
   if (stopped_ || abort_ || !agree(true)) return 1;
@@ -176,6 +202,36 @@ void LoremExchange::sum(double *values, int64_t count) const {
                    MPI_DOUBLE, MPI_SUM, world, &request);
     wait_politely(&request);
   }
+}
+
+void LoremExchange::all_gather(const int64_t *mine, int64_t count, int64_t *all) const {
+  const auto values = static_cast<int>(count);
+  MPI_Request request;
+  MPI_Iallgather(mine, values, MPI_INT64_T, all, values, MPI_INT64_T, world, &request);
+  wait_politely(&request);
+}
+
+// Messages between the same two ranks arrive in the order they are sent in.
+void LoremExchange::all_to_all(const char *send, const int64_t *send_bytes, char *receive,
+                               const int64_t *receive_bytes) const {
+  constexpr int kTag = 1;
+  std::vector<MPI_Request> requests;
+  const char *own = nullptr;
+  for (int rank = 0; rank < comm->nprocs; send += send_bytes[rank++]) {
+    if (rank == comm->me) own = send;
+    if (rank == comm->me) continue;
+    in_messages(send, send_bytes[rank], requests, [&](const char *block, int bytes, auto *request) {
+      MPI_Isend(block, bytes, MPI_BYTE, rank, kTag, world, request);
+    });
+  }
+  for (int rank = 0; rank < comm->nprocs; receive += receive_bytes[rank++]) {
+    if (rank == comm->me) std::copy_n(own, send_bytes[rank], receive);
+    if (rank == comm->me) continue;
+    in_messages(receive, receive_bytes[rank], requests, [&](char *block, int bytes, auto *request) {
+      MPI_Irecv(block, bytes, MPI_BYTE, rank, kTag, world, request);
+    });
+  }
+  wait_politely(requests.data(), static_cast<int>(requests.size()));
 }
 
 // ---- called by LAMMPS during an exchange ---------------------------------------------------

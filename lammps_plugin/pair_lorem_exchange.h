@@ -65,10 +65,16 @@ class LoremExchange : protected Pointers {
   void forward(const double *owned, double *ghosts, int channels, int first);
   void reverse(const double *ghosts, double *owned, int channels, int first);
   void sum(double *values, int64_t count) const;
+  void all_gather(const int64_t *mine, int64_t count, int64_t *all) const;
+  void all_to_all(const char *send, const int64_t *send_bytes, char *receive,
+                  const int64_t *receive_bytes) const;
 
   static int call_forward(void *context, const double *owned, double *ghosts, int channels);
   static int call_reverse(void *context, const double *ghosts, double *owned, int channels);
   static int call_sum(void *context, double *values, int64_t count);
+  static int call_all_gather(void *context, const int64_t *mine, int64_t count, int64_t *all);
+  static int call_all_to_all(void *context, const void *send, const int64_t *send_bytes,
+                             void *receive, const int64_t *receive_bytes);
 };
 
 }  // namespace LAMMPS_NS

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "pair_lorem_report.h"
 
+#include <sys/resource.h>
+
 #include <cmath>
 
 using namespace LAMMPS_NS;
@@ -35,6 +37,13 @@ std::string long_range_block(const loremd_model_info &info, const loremd_plan_re
               fmt::format("{:.2e} of the potentials, relative RMS (real space {:.2e}, "
                           "mesh {:.2e}; asked for {:.2e})",
                           total, plan.real_space_error, plan.mesh_error, request.accuracy));
+}
+
+// Largest resident size of this process so far, libraries included, in megabytes.
+double peak_megabytes() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * 1024.0 / 1e6;
 }
 
 }  // namespace
@@ -72,6 +81,10 @@ std::string LAMMPS_NS::lorem_time_table(const LoremSeconds &seconds, double tota
   MPI_Reduce(mine.data(), highest.data(), n, MPI_DOUBLE, MPI_MAX, 0, world);
   double all = 0.0;
   MPI_Reduce(&total, &all, 1, MPI_DOUBLE, MPI_SUM, 0, world);
+  const double peak = peak_megabytes();
+  double peaks = 0.0, largest = 0.0;
+  MPI_Reduce(&peak, &peaks, 1, MPI_DOUBLE, MPI_SUM, 0, world);
+  MPI_Reduce(&peak, &largest, 1, MPI_DOUBLE, MPI_MAX, 0, world);
   if (me != 0) return "";
 
   std::string text = fmt::format(
@@ -82,5 +95,6 @@ std::string LAMMPS_NS::lorem_time_table(const LoremSeconds &seconds, double tota
     text +=
         fmt::format("{:<14}| {:<10.5g} | {:<10.5g} | {:<10.5g} | {:6.2f}\n", seconds[k].first,
                     lowest[k], sum[k] / ranks, highest[k], all > 0.0 ? 100.0 * sum[k] / all : 0.0);
-  return text;
+  return text + fmt::format("Peak memory of all ranks: {:.1f} MB, of one at most: {:.1f} MB\n",
+                            peaks, largest);
 }

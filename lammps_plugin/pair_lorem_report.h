@@ -23,8 +23,8 @@ std::string lorem_settings_block(const loremd_runner *runner, const loremd_model
                                  const LoremSettings &settings, const loremd_plan_request &request,
                                  const loremd_plan &plan, const std::string &file);
 
-// The table at the end of a run: minimum, average, maximum over ranks. All ranks call it; rank 0
-// gets the text, the others an empty one.
+// The table at the end of a run: minimum, average, maximum over ranks, and the memory that the
+// processes took at most. All ranks call it; rank 0 gets the text, the others an empty one.
 std::string lorem_time_table(const LoremSeconds &seconds, double total, bigint steps,
                              MPI_Comm world);
 

@@ -10,6 +10,7 @@
 
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #if defined(__x86_64__) && defined(__GNUC__) && __GNUC__ >= 12 && !defined(__clang__)
 #define LOREMD_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
@@ -44,6 +45,40 @@ LOREMD_INLINE V load(const T *from) {
 template <class V, class T>
 LOREMD_INLINE void store(T *to, const V &value) {
   std::memcpy(to, &value, sizeof(V));
+}
+
+// Calls body(t) for t = 0 .. N - 1 as constants, so that arrays of N values stay in registers.
+template <class Body, int... T>
+LOREMD_INLINE void for_each_constant(std::integer_sequence<int, T...>, Body &&body) {
+  (body(std::integral_constant<int, T>{}), ...);
+}
+template <int N, class Body>
+LOREMD_INLINE void for_each_constant(Body &&body) {
+  for_each_constant(std::make_integer_sequence<int, N>{}, body);
+}
+
+// The square block whose row k is `rows[k]`, transposed in place: log2(lanes) rounds in which
+// neighbouring blocks of 1, 2, 4, ... lanes change places.
+template <class T, int Bytes>
+LOREMD_INLINE void transpose(typename Vector<T, Bytes>::type *rows) {
+  constexpr int lanes = Vector<T, Bytes>::lanes;
+  using Integer = std::conditional_t<sizeof(T) == 4, int, long long>;
+  typedef Integer Mask __attribute__((vector_size(Bytes)));
+#pragma GCC unroll 4
+  for (int h = 1; h < lanes; h *= 2) {
+    Mask upper, lower;
+    for (int lane = 0; lane < lanes; ++lane) {
+      upper[lane] = lane & h ? lanes + lane - h : lane;
+      lower[lane] = lane & h ? lanes + lane : lane + h;
+    }
+#pragma GCC unroll 16
+    for (int k = 0; k < lanes; ++k) {
+      if (k & h) continue;
+      const auto a = rows[k], b = rows[k + h];
+      rows[k] = __builtin_shuffle(a, b, upper);
+      rows[k + h] = __builtin_shuffle(a, b, lower);
+    }
+  }
 }
 
 // Calls body(longest vector in bytes) as a constant, 64 with AVX-512 and 32 without: compilers keep

@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 
+#include "ranks.hpp"
 #include "support.hpp"
 
 namespace {
@@ -48,8 +49,6 @@ Tensor sum_over_ranks(const Tensor &values, int64_t comm) {
   LOREMD_CALL(sum_over_ranks, values, comm);
 }
 
-namespace {
-
 loremd_communicator communicator_of(const char *op, int64_t comm) {
   const std::lock_guard<std::mutex> lock(table_mutex);
   const auto found = table.find(comm);
@@ -59,9 +58,15 @@ loremd_communicator communicator_of(const char *op, int64_t comm) {
   return found->second;
 }
 
+bool on_several_ranks(const char *op, int64_t comm) {
+  return comm != 0 && communicator_of(op, comm).size > 1;
+}
+
 void check_status(const char *op, int status) {
   TORCH_CHECK(status == 0, "loremd::", op, ": communication failed with status ", status);
 }
+
+namespace {
 
 void check_rows(const char *op, const Tensor &t, int64_t n, int64_t n_owned) {
   TORCH_CHECK_VALUE(t.dim() == 2, "loremd::", op,

@@ -4,8 +4,8 @@
 // passes the handle through the model's forward as the integer `comm`; 0 means "this process
 // alone". The table moves data and nothing else, so that this library never links MPI.
 //
-// All arrays are row-major doubles owned by the caller. Every function returns 0 on success; any
-// other value makes the calling op throw. Every rank must reach every call in the same order.
+// All arrays are row-major and owned by the caller. Every function returns 0 on success; any other
+// value makes the calling op throw. Every rank must reach every call in the same order.
 #pragma once
 
 #include <stdint.h>
@@ -25,6 +25,16 @@ typedef struct loremd_communicator {
 
   // values (count) <- sum over all ranks, in place
   int (*sum)(void *context, double *values, int64_t count);
+
+  int rank, size;  // this rank, 0 to size - 1, and their number
+
+  // all (size, count) <- `mine` (count) of every rank
+  int (*all_gather)(void *context, const int64_t *mine, int64_t count, int64_t *all);
+
+  // One block of bytes to and from every rank r, in the order of the ranks and one behind the
+  // other: send_bytes[r] and receive_bytes[r] long, which both ends know; 0 is no message.
+  int (*all_to_all)(void *context, const void *send, const int64_t *send_bytes, void *receive,
+                    const int64_t *receive_bytes);
 } loremd_communicator;
 
 // Copies the table and returns its handle (> 0). The context must outlive the registration.

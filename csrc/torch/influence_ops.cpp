@@ -6,6 +6,7 @@
 #include <torch/library.h>
 
 #include "dispatch.hpp"
+#include "distributed_mesh.hpp"
 #include "mesh/influence.hpp"
 #include "support.hpp"
 
@@ -13,27 +14,27 @@ namespace loremd_torch {
 
 #define LOREMD_TABLE_ARGUMENTS                                                          \
   SymIntArrayRef mesh_shape, int64_t order, double range, const OptionalTensor &window, \
-      const OptionalTensor &interaction
+      const OptionalTensor &interaction, int64_t comm
 
 Tensor influence_sum(const Tensor &metric, LOREMD_TABLE_ARGUMENTS) {
-  LOREMD_CALL(influence_sum, metric, mesh_shape, order, range, window, interaction);
+  LOREMD_CALL(influence_sum, metric, mesh_shape, order, range, window, interaction, comm);
 }
 
 Tensor influence_sum_directional(const Tensor &metric, const Tensor &direction,
                                  LOREMD_TABLE_ARGUMENTS) {
   LOREMD_CALL(influence_sum_directional, metric, direction, mesh_shape, order, range, window,
-              interaction);
+              interaction, comm);
 }
 
 Tensor influence_sum_gradient(const Tensor &metric, const Tensor &weights, LOREMD_TABLE_ARGUMENTS) {
   LOREMD_CALL(influence_sum_gradient, metric, weights, mesh_shape, order, range, window,
-              interaction);
+              interaction, comm);
 }
 
 Tensor influence_sum_gradient_directional(const Tensor &metric, const Tensor &direction,
                                           const Tensor &weights, LOREMD_TABLE_ARGUMENTS) {
   LOREMD_CALL(influence_sum_gradient_directional, metric, direction, weights, mesh_shape, order,
-              range, window, interaction);
+              range, window, interaction, comm);
 }
 
 namespace {
@@ -44,20 +45,23 @@ struct Table {
   int64_t order;
   double range;
   OptionalTensor window, interaction;
+  int64_t comm;
 
   Table(LOREMD_TABLE_ARGUMENTS)
       : mesh_shape(mesh_shape.begin(), mesh_shape.end()),
         order(order),
         range(range),
         window(window),
-        interaction(interaction) {}
+        interaction(interaction),
+        comm(comm) {}
 
   // Travels to the backward in the autograd context.
   explicit Table(AutogradContext *ctx)
       : order(ctx->saved_data["order"].toInt()),
         range(ctx->saved_data["range"].toDouble()),
         window(ctx->saved_data["window"].toOptional<Tensor>()),
-        interaction(ctx->saved_data["interaction"].toOptional<Tensor>()) {
+        interaction(ctx->saved_data["interaction"].toOptional<Tensor>()),
+        comm(ctx->saved_data["comm"].toInt()) {
     for (int a = 0; a < 3; ++a) {
       mesh_shape.push_back(ctx->saved_data["n" + std::to_string(a)].toSymInt());
     }
@@ -68,15 +72,23 @@ struct Table {
     ctx->saved_data["range"] = range;
     ctx->saved_data["window"] = window;
     ctx->saved_data["interaction"] = interaction;
+    ctx->saved_data["comm"] = comm;
   }
 
   std::array<int64_t, 3> points(const char *op) const {
     return mesh_points(op, C10_AS_INTARRAYREF_SLOW(mesh_shape));
   }
+
+  // On several ranks each has its share of the full spectrum; else it is the half of it.
+  std::optional<loremd::Box> share(const char *op) const {
+    if (!on_several_ranks(op, comm)) return {};
+    return share_of_spectrum(communicator_of(op, comm), points(op));
+  }
 };
 
-#define LOREMD_PASS(table) \
-  (table).mesh_shape, (table).order, (table).range, (table).window, (table).interaction
+#define LOREMD_PASS(table)                                                               \
+  (table).mesh_shape, (table).order, (table).range, (table).window, (table).interaction, \
+      (table).comm
 
 // What `interaction` holds: see ops.hpp.
 loremd::SmoothPart smooth_part(const char *op, const Table &table, const Tensor &interaction) {
@@ -115,7 +127,7 @@ void with_call(const char *op, const Tensor &metric, const Tensor &direction, co
     body(loremd::InfluenceCall{g.const_data_ptr<double>(),
                                h.defined() ? h.const_data_ptr<double>() : nullptr, table.points(op),
                                static_cast<int>(table.order), even_series(window),
-                               smooth_part(op, table, interaction)});
+                               smooth_part(op, table, interaction), table.share(op)});
   });
 }
 
@@ -123,10 +135,9 @@ Tensor influence_any(const char *op, const Tensor &metric, const Tensor &directi
                      const Table &table) {
   Tensor influence;
   with_call(op, metric, direction, table, [&](const loremd::InfluenceCall &call) {
-    const auto [nx, ny, nz] = call.points;
     loremd::check_order(call.order);
     loremd::check_mesh(call.points, call.order);  // before anything of that size is allocated
-    influence = at::empty({nx, ny, nz / 2 + 1}, metric.options());
+    influence = at::empty(call.frequencies().lengths(), metric.options());
     loremd::influence_sum(call, influence.mutable_data_ptr<double>());
   });
   return influence;
@@ -134,14 +145,14 @@ Tensor influence_any(const char *op, const Tensor &metric, const Tensor &directi
 
 Tensor gradient_any(const char *op, const Tensor &metric, const Tensor &direction,
                     const Tensor &weights, const Table &table) {
-  const auto [nx, ny, nz] = table.points(op);
   check_dtype(op, "weights", weights, at::kDouble);
-  TORCH_CHECK_VALUE(weights.sizes() == at::IntArrayRef({nx, ny, nz / 2 + 1}), "loremd::", op,
-                    ": weights of shape ", weights.sizes(), " do not belong to a mesh of ", nx,
-                    " x ", ny, " x ", nz);
   const Tensor w = weights.contiguous();
   Tensor gradient = at::empty({3, 3}, metric.options());
   with_call(op, metric, direction, table, [&](const loremd::InfluenceCall &call) {
+    const auto [nx, ny, nz] = call.points;
+    TORCH_CHECK_VALUE(w.sizes() == at::IntArrayRef(call.frequencies().lengths()), "loremd::", op,
+                      ": weights of shape ", w.sizes(), " do not belong to a mesh of ", nx, " x ",
+                      ny, " x ", nz);
     loremd::influence_sum_gradient(call, w.const_data_ptr<double>(),
                                    gradient.mutable_data_ptr<double>());
   });
@@ -150,34 +161,39 @@ Tensor gradient_any(const char *op, const Tensor &metric, const Tensor &directio
 
 Tensor influence_sum_cpu(const Tensor &metric, LOREMD_TABLE_ARGUMENTS) {
   return influence_any("influence_sum", metric, {},
-                       {mesh_shape, order, range, window, interaction});
+                       {mesh_shape, order, range, window, interaction, comm});
 }
 
 Tensor influence_sum_directional_cpu(const Tensor &metric, const Tensor &direction,
                                      LOREMD_TABLE_ARGUMENTS) {
   return influence_any("influence_sum_directional", metric, direction,
-                       {mesh_shape, order, range, window, interaction});
+                       {mesh_shape, order, range, window, interaction, comm});
 }
 
 Tensor influence_sum_gradient_cpu(const Tensor &metric, const Tensor &weights,
                                   LOREMD_TABLE_ARGUMENTS) {
   return gradient_any("influence_sum_gradient", metric, {}, weights,
-                      {mesh_shape, order, range, window, interaction});
+                      {mesh_shape, order, range, window, interaction, comm});
 }
 
 Tensor influence_sum_gradient_directional_cpu(const Tensor &metric, const Tensor &direction,
                                               const Tensor &weights, LOREMD_TABLE_ARGUMENTS) {
   return gradient_any("influence_sum_gradient_directional", metric, direction, weights,
-                      {mesh_shape, order, range, window, interaction});
+                      {mesh_shape, order, range, window, interaction, comm});
 }
 
 Tensor influence_sum_meta(const Tensor &metric, LOREMD_TABLE_ARGUMENTS) {
+  const char *op = "influence_sum";
+  if (on_several_ranks(op, comm)) {
+    const Table table(mesh_shape, order, range, window, interaction, comm);
+    return metric.new_empty(table.share(op)->lengths());
+  }
   return metric.new_empty_symint({mesh_shape[0], mesh_shape[1], mesh_shape[2] / 2 + 1});
 }
 
 Tensor influence_sum_directional_meta(const Tensor &metric, const Tensor &direction,
                                       LOREMD_TABLE_ARGUMENTS) {
-  return influence_sum_meta(metric, mesh_shape, order, range, window, interaction);
+  return influence_sum_meta(metric, mesh_shape, order, range, window, interaction, comm);
 }
 
 Tensor influence_sum_gradient_meta(const Tensor &metric, const Tensor &weights,
@@ -277,22 +293,22 @@ TORCH_LIBRARY_IMPL(loremd, Meta, m) {
 
 TORCH_LIBRARY_IMPL(loremd, Autograd, m) {
   m.impl("influence_sum", [](const Tensor &metric, LOREMD_TABLE_ARGUMENTS) {
-    return InfluenceSum::apply(metric, Table(mesh_shape, order, range, window, interaction));
+    return InfluenceSum::apply(metric, Table(mesh_shape, order, range, window, interaction, comm));
   });
   m.impl("influence_sum_directional",
          [](const Tensor &metric, const Tensor &direction, LOREMD_TABLE_ARGUMENTS) {
            return InfluenceSumDirectional::apply(
-               metric, direction, Table(mesh_shape, order, range, window, interaction));
+               metric, direction, Table(mesh_shape, order, range, window, interaction, comm));
          });
   m.impl("influence_sum_gradient",
          [](const Tensor &metric, const Tensor &weights, LOREMD_TABLE_ARGUMENTS) {
-           return InfluenceSumGradient::apply(metric, weights,
-                                              Table(mesh_shape, order, range, window, interaction));
+           return InfluenceSumGradient::apply(
+               metric, weights, Table(mesh_shape, order, range, window, interaction, comm));
          });
   m.impl("influence_sum_gradient_directional", [](const Tensor &metric, const Tensor &direction,
                                                   const Tensor &weights, LOREMD_TABLE_ARGUMENTS) {
     return InfluenceSumGradientDirectional::apply(
-        metric, direction, weights, Table(mesh_shape, order, range, window, interaction));
+        metric, direction, weights, Table(mesh_shape, order, range, window, interaction, comm));
   });
 }
 

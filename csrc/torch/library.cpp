@@ -50,17 +50,17 @@ TORCH_LIBRARY(loremd, m) {
 
   m.def(
       "influence_sum(Tensor metric, SymInt[] mesh_shape, int order, float smearing, "
-      "Tensor? window=None, Tensor? interaction=None) -> Tensor");
+      "Tensor? window=None, Tensor? interaction=None, int comm=0) -> Tensor");
   m.def(
       "influence_sum_directional(Tensor metric, Tensor direction, SymInt[] mesh_shape, int order, "
-      "float smearing, Tensor? window=None, Tensor? interaction=None) -> Tensor");
+      "float smearing, Tensor? window=None, Tensor? interaction=None, int comm=0) -> Tensor");
   m.def(
       "influence_sum_gradient(Tensor metric, Tensor weights, SymInt[] mesh_shape, int order, "
-      "float smearing, Tensor? window=None, Tensor? interaction=None) -> Tensor");
+      "float smearing, Tensor? window=None, Tensor? interaction=None, int comm=0) -> Tensor");
   m.def(
       "influence_sum_gradient_directional(Tensor metric, Tensor direction, Tensor weights, "
       "SymInt[] mesh_shape, int order, float smearing, Tensor? window=None, Tensor? "
-      "interaction=None) -> Tensor");
+      "interaction=None, int comm=0) -> Tensor");
 
   m.def("pair_sum(Tensor weights, Tensor charges, Tensor pairs, SymInt n_out) -> Tensor");
   m.def("pair_dot(Tensor a, Tensor b, Tensor pairs) -> Tensor");
@@ -76,6 +76,26 @@ TORCH_LIBRARY(loremd, m) {
       "Tensor shifts, SymInt n_out, float cutoff, float exponent, float length, "
       "Tensor? splitting, Tensor grad) "
       "-> (Tensor by_positions, Tensor by_charges, Tensor by_cell)");
+
+  m.def(
+      "neighbor_density(Tensor positions, Tensor cell, Tensor pairs, Tensor shifts, "
+      "Tensor species, Tensor coefficients, SymInt n_out, float cutoff, bool smooth) "
+      "-> (Tensor radial_sums, Tensor spherical)");
+  m.def(
+      "neighbor_density_backward(Tensor positions, Tensor cell, Tensor pairs, Tensor shifts, "
+      "Tensor species, Tensor coefficients, SymInt n_out, float cutoff, bool smooth, "
+      "Tensor grad_radial, Tensor grad_spherical, bool want_coefficients, bool want_shifts) "
+      "-> (Tensor by_positions, Tensor by_cell, Tensor by_coefficients, Tensor by_shifts)");
+  m.def(
+      "neighbor_density_backward_directional(Tensor positions, Tensor cell, Tensor pairs, "
+      "Tensor shifts, Tensor species, Tensor coefficients, SymInt n_out, float cutoff, "
+      "bool smooth, Tensor grad_radial, Tensor grad_spherical, Tensor along_positions, "
+      "Tensor along_cell, Tensor along_coefficients, Tensor? along_shifts, "
+      "bool want_coefficients, bool want_shifts) "
+      "-> (Tensor by_positions, Tensor by_cell, Tensor by_coefficients, Tensor by_shifts, "
+      "Tensor by_grad_radial, Tensor by_grad_spherical)");
+  m.def("tensor_product(Tensor a, Tensor b, Tensor weight) -> Tensor");
+  m.def("tensor_product_weights(Tensor a, Tensor b, Tensor grad) -> Tensor");
 
   m.def("halo_exchange(Tensor owned, SymInt n, int comm) -> Tensor");
   m.def("halo_reduce(Tensor all, SymInt n_owned, int comm) -> Tensor");

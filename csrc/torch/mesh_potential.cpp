@@ -4,6 +4,8 @@
 // on meshes that nobody else sees: in the layout of the kernels, and convolved in place. Equal to
 // interpolate(convolve(spread(charges))), which its second derivatives go through.
 //
+// On several ranks, `convolve` is where they exchange meshes (distributed_mesh.hpp).
+//
 //   forward    spread charges | convolve | interpolate values and their field (n, 3, C)
 //   backward   spread the gradient g | convolve | interpolate
 //     by charges     the values interpolated: the map is symmetric
@@ -19,6 +21,7 @@
 #include <torch/library.h>
 
 #include "convolution.hpp"
+#include "distributed_mesh.hpp"
 #include "mesh/interpolate.hpp"
 #include "mesh/layout.hpp"
 #include "mesh/spread.hpp"
@@ -62,6 +65,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_energy_forward(LOREMD_MESH_ARGUM
 
 namespace {
 
+bool is_half_spectrum(const Tensor &influence, const loremd::MeshPoints &points) {
+  return influence.sizes() == at::IntArrayRef({points[0], points[1], points[2] / 2 + 1});
+}
+
 // ---- CPU ----
 
 // Atoms, window and meshes of one call. Profilers see the steps under the names of the ops.
@@ -71,17 +78,29 @@ class Meshes {
   Meshes(const char *op, const Tensor &fractions, const Tensor &charges, const Tensor &influence,
          at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm)
       : options_(charges.options()),
-        comm_(comm),
+        points_(mesh_points(op, mesh_shape)),
+        distributed_(on_several_ranks(op, comm)),
+        brick_(brick_of(fractions, order)),
         window_(series_of(op, "window", window)),
-        call_(fractions, {}, mesh_points(op, mesh_shape), charges.size(1), order, window_),
+        call_(in_brick(fractions), {}, brick_.points, charges.size(1), order, window_),
         shape_(call_.shape()),
-        convolution_{shape_, influence.contiguous()} {}
+        convolution_{shape_, influence.contiguous()} {
+    if (!distributed_) return;
+    const auto ranks = communicator_of(op, comm);
+    share_ = share_of_spectrum(ranks, points_);
+    if (is_half_spectrum(influence, points_)) {
+      convolution_.influence = share_of_influence(points_, share_, influence);
+    }
+    parts_.emplace(op, ranks, points_, brick_.box, shape_, options_);
+  }
 
   Convolution &convolution() { return convolution_; }
 
   Tensor spread(const Tensor &charges) const {
     RECORD_FUNCTION("loremd::spread", {});
-    Tensor mesh = workspace_mesh(shape_.size(), options_).zero_();
+    const Tensor mesh = parts_ ? parts_->brick().narrow(0, 0, shape_.size())
+                               : workspace_mesh(shape_.size(), options_);
+    mesh.zero_();
     T *to = mesh.template mutable_data_ptr<T>();
     const Tensor q = charges.contiguous();
     call_.for_each_slab(
@@ -92,14 +111,11 @@ class Meshes {
     return mesh;
   }
 
-  Tensor sum_over_ranks(const Tensor &mesh) const {
-    return comm_ == 0 ? mesh : loremd_torch::sum_over_ranks(mesh, comm_);
-  }
-
   // In place; returns the spectrum if the convolution keeps it.
-  Tensor convolve(const Tensor &mesh) const {
+  Tensor convolve(const Tensor &mesh) {
     RECORD_FUNCTION("loremd::convolve", {});
-    return convolve_in_place(convolution_, mesh.mutable_data_ptr<T>());
+    return parts_ ? parts_->convolve(convolution_)
+                  : convolve_in_place(convolution_, mesh.mutable_data_ptr<T>());
   }
 
   void interpolate(const Tensor &mesh, Tensor &values) const {
@@ -142,7 +158,38 @@ class Meshes {
     });
   }
 
+  // The derivative by `influence` <- that by what the convolution got.
+  Tensor by_influence(const Tensor &influence) const {
+    const Tensor &gradient = convolution_.correlation;
+    if (!distributed_ || !is_half_spectrum(influence, points_)) return gradient;
+    return half_spectrum_gradient(points_, share_, gradient);
+  }
+
+  // What is a derivative by positions in units of the brick becomes one by fractions.
+  void by_fractions(Tensor &gradient) const {
+    if (!distributed_) return;
+    for (int a = 0; a < 3; ++a) {
+      gradient.select(1, a).mul_(static_cast<double>(points_[a]) / brick_.points[a]);
+    }
+  }
+
  private:
+  loremd::Brick brick_of(const Tensor &fractions, int64_t order) const {
+    if (!distributed_) return {{{}, points_}, points_};
+    const Tensor positions = fractions.contiguous();
+    return loremd::brick_around(positions.const_data_ptr<double>(), positions.size(0), points_,
+                                static_cast<int>(order));
+  }
+
+  Tensor in_brick(const Tensor &fractions) const {
+    if (!distributed_) return fractions;
+    const Tensor positions = fractions.contiguous();
+    Tensor local = at::empty_like(positions);
+    loremd::to_brick(brick_, positions.const_data_ptr<double>(), positions.size(0), points_,
+                     local.mutable_data_ptr<double>());
+    return local;
+  }
+
   const T *filled(const Tensor &mesh) const {
     T *values = mesh.mutable_data_ptr<T>();
     call_.for_each_planes([&](const loremd::MeshShape &planes, int64_t x) {
@@ -152,24 +199,33 @@ class Meshes {
   }
 
   at::TensorOptions options_;
-  int64_t comm_;
+  loremd::MeshPoints points_;
+  bool distributed_;
+  loremd::Brick brick_;  // in one process the whole mesh
   Tensor window_;
   Call<T> call_;
   loremd::MeshShape shape_;
   Convolution convolution_;
+  loremd::Box share_{};
+  std::optional<DistributedMesh<T>> parts_;
 };
 
 void check_arguments(const char *op, const Tensor &fractions, const Tensor &charges,
-                     const Tensor &influence, at::IntArrayRef mesh_shape) {
+                     const Tensor &influence, at::IntArrayRef mesh_shape, int64_t comm) {
   check_shape(op, "fractions", fractions, -1, 3);
   check_dtype(op, "fractions", fractions, at::kDouble);
   check_shape(op, "charges", charges, fractions.size(0), -1);
   check_floating(op, "charges", charges);
-  const auto [nx, ny, nz] = mesh_points(op, mesh_shape);
-  TORCH_CHECK_VALUE(influence.sizes() == at::IntArrayRef({nx, ny, nz / 2 + 1}), "loremd::", op,
-                    ": expected influence of shape (", nx, ", ", ny, ", ", nz / 2 + 1,
-                    ") for this mesh, got ", influence.sizes());
   check_dtype(op, "influence", influence, charges.scalar_type());
+  const auto points = mesh_points(op, mesh_shape);
+  if (is_half_spectrum(influence, points)) return;
+  std::array<int64_t, 3> expected{points[0], points[1], points[2] / 2 + 1};
+  if (on_several_ranks(op, comm)) {
+    expected = share_of_spectrum(communicator_of(op, comm), points).lengths();
+  }
+  TORCH_CHECK_VALUE(influence.sizes() == at::IntArrayRef(expected), "loremd::", op,
+                    ": expected influence of shape (", expected[0], ", ", expected[1], ", ",
+                    expected[2], ") for this mesh, got ", influence.sizes());
 }
 
 // Calls body(Meshes<T>&) for the dtype of the charges.
@@ -177,7 +233,7 @@ template <class Body>
 void with_meshes(const char *op, const Tensor &fractions, const Tensor &charges,
                  const Tensor &influence, at::IntArrayRef mesh_shape, int64_t order,
                  const OptionalTensor &window, int64_t comm, Body &&body) {
-  check_arguments(op, fractions, charges, influence, mesh_shape);
+  check_arguments(op, fractions, charges, influence, mesh_shape, comm);
   if (charges.size(1) == 0) return;
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "mesh_potential", [&] {
     run_core(op, [&] {
@@ -204,7 +260,7 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_cpu(
   with_meshes("mesh_potential", fractions, charges, influence, mesh_shape, order, window, comm,
               [&](auto &meshes) {
                 meshes.convolution().keep_spectrum = with_spectrum;
-                const Tensor mesh = meshes.sum_over_ranks(meshes.spread(charges));
+                const Tensor mesh = meshes.spread(charges);
                 spectrum = meshes.convolve(mesh);
                 if (with_field) {
                   meshes.interpolate_field(mesh, values, field);
@@ -231,21 +287,21 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward_cpu(
   check_dtype(op, "grad", grad, charges.scalar_type());
   Tensor by_charges = at::empty(charges.sizes(), charges.options());
   Tensor by_fractions = field.dim() == 3 ? at::zeros_like(fractions) : none(fractions);
-  Tensor by_influence = spectrum.numel() > 0 ? at::zeros_like(influence) : none(influence);
+  Tensor by_influence = none(influence);
   with_meshes(op, fractions, charges, influence, mesh_shape, order, window, comm,
               [&](auto &meshes) {
                 if (spectrum.numel() > 0) {
-                  meshes.convolution().other = spectrum;
-                  meshes.convolution().correlation = by_influence;
+                  auto &convolution = meshes.convolution();
+                  convolution.other = spectrum;
+                  convolution.correlation = at::zeros_like(convolution.influence);
                 }
-                // each rank correlates its own part, and the sum over ranks, being linear, may come
-                // after the convolution
-                Tensor mesh = meshes.spread(grad);
+                const Tensor mesh = meshes.spread(grad);
                 meshes.convolve(mesh);
-                mesh = meshes.sum_over_ranks(mesh);
+                if (spectrum.numel() > 0) by_influence = meshes.by_influence(influence);
                 if (field.dim() == 3) {
                   meshes.interpolate_gradient(mesh, charges, by_charges, by_fractions);
                   meshes.add_field_gradient(field, grad, by_fractions);
+                  meshes.by_fractions(by_fractions);
                 } else {
                   meshes.interpolate(mesh, by_charges);
                 }
@@ -380,8 +436,12 @@ struct MeshPotential : torch::autograd::Function<MeshPotential> {
     const MeshArguments a(ctx);
     const auto saved = ctx->get_saved_variables();
     if (at::GradMode::is_enabled()) return differentiable_backward(ctx, a, saved, grads[0]);
-    const auto [by_fractions, by_charges, by_influence] = mesh_potential_backward(
+    auto [by_fractions, by_charges, by_influence] = mesh_potential_backward(
         saved[0], saved[1], saved[2], LOREMD_PASS(a), saved[3], saved[4], grads[0]);
+    // a rank that has no frequencies has no spectrum either
+    if (ctx->needs_input_grad(2) && by_influence.numel() == 0) {
+      by_influence = at::zeros_like(saved[2]);
+    }
     return {wanted(ctx, 0, by_fractions), wanted(ctx, 1, by_charges), wanted(ctx, 2, by_influence),
             Tensor()};
   }
@@ -389,11 +449,13 @@ struct MeshPotential : torch::autograd::Function<MeshPotential> {
   // The same from ops that have derivatives of their own.
   static variable_list differentiable_backward(AutogradContext *ctx, const MeshArguments &a,
                                                const variable_list &saved, const Tensor &grad) {
+    const char *op = "mesh_potential";
+    TORCH_CHECK_NOT_IMPLEMENTED(!on_several_ranks(op, a.comm), "loremd::", op,
+                                ": second derivatives run in one process, comm must be 0");
     const Tensor &fractions = saved[0], &charges = saved[1], &influence = saved[2];
     const Tensor spread_grad = spread(fractions, grad, a.mesh_shape, a.order, a.window);
-    const Tensor mesh =
-        sum_over_ranks(spread(fractions, charges, a.mesh_shape, a.order, a.window), a.comm);
-    const Tensor grad_potential = convolve(sum_over_ranks(spread_grad, a.comm), influence);
+    const Tensor mesh = spread(fractions, charges, a.mesh_shape, a.order, a.window);
+    const Tensor grad_potential = convolve(spread_grad, influence);
     Tensor by_fractions, by_charges, by_influence;
     if (ctx->needs_input_grad(0)) {
       by_fractions =

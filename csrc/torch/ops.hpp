@@ -50,19 +50,23 @@ Tensor mesh_energy(const Tensor &fractions, const Tensor &charges, const Tensor 
 // mesh/influence.hpp. `range` is the smearing, or the range of a compact splitting. `interaction`
 // (1-D float64): exponent, number of periodic directions, open axis, reach, whether the spectrum
 // of a compact splitting may end at its first zero, and the Legendre terms
-// of a compact splitting; none: 1/r in three periodic directions, Gaussian splitting.
+// of a compact splitting; none: 1/r in three periodic directions, Gaussian splitting. With `comm`
+// on several ranks the influence array is a share of the full spectrum, and gradients are partial
+// sums (distributed_mesh.hpp).
 Tensor influence_sum(const Tensor &metric, SymIntArrayRef mesh_shape, int64_t order, double range,
-                     const OptionalTensor &window, const OptionalTensor &interaction);
+                     const OptionalTensor &window, const OptionalTensor &interaction, int64_t comm);
 Tensor influence_sum_directional(const Tensor &metric, const Tensor &direction,
                                  SymIntArrayRef mesh_shape, int64_t order, double range,
-                                 const OptionalTensor &window, const OptionalTensor &interaction);
+                                 const OptionalTensor &window, const OptionalTensor &interaction,
+                                 int64_t comm);
 Tensor influence_sum_gradient(const Tensor &metric, const Tensor &weights,
                               SymIntArrayRef mesh_shape, int64_t order, double range,
-                              const OptionalTensor &window, const OptionalTensor &interaction);
+                              const OptionalTensor &window, const OptionalTensor &interaction,
+                              int64_t comm);
 Tensor influence_sum_gradient_directional(const Tensor &metric, const Tensor &direction,
                                           const Tensor &weights, SymIntArrayRef mesh_shape,
                                           int64_t order, double range, const OptionalTensor &window,
-                                          const OptionalTensor &interaction);
+                                          const OptionalTensor &interaction, int64_t comm);
 
 // edges/pair_sum.hpp. `pairs` (2, P) int64: centres, neighbours.
 Tensor pair_sum(const Tensor &weights, const Tensor &charges, const Tensor &pairs, SymInt n_out);
@@ -71,6 +75,10 @@ Tensor pair_dot(const Tensor &a, const Tensor &b, const Tensor &pairs);
 // edges/screening.hpp. `x` float64 of any shape, `series` the Legendre terms of a shape.
 Tensor gamma_tail(const Tensor &x, double a, double b, int64_t derivative);
 Tensor compact_sharp(const Tensor &x, double range, const Tensor &series, int64_t derivative);
+
+// features/tensor_product.hpp. Spherical features (n, (L+1)^2, F), weights (L1+1, L2+1, L3+1, F).
+Tensor tensor_product(const Tensor &a, const Tensor &b, const Tensor &weight);
+Tensor tensor_product_weights(const Tensor &a, const Tensor &b, const Tensor &grad);
 
 // communicator.hpp
 Tensor halo_exchange(const Tensor &owned, SymInt n, int64_t comm);

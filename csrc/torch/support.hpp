@@ -76,8 +76,8 @@ inline loremd::EvenSeries even_series(const Tensor &table) {
 // The highest derivatives end here.
 [[noreturn]] inline void no_further_derivative(const char *op) {
   TORCH_CHECK_NOT_IMPLEMENTED(false, "loremd::", op,
-                              " is already a second derivative; third derivatives of the mesh "
-                              "are not available");
+                              " is already a second derivative; third derivatives are not "
+                              "available");
   std::abort();
 }
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .clebsch_gordan import clebsch_gordan, paths
+from .ops import tensor_product
 from .spherical import component_degrees, harmonics
 
 # standard deviation of a unit normal distribution truncated at ±2
@@ -299,10 +300,7 @@ class TensorProduct(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """(n, M1, features), (n, M2, features) -> (n, M3, features)."""
-        first = a.permute(2, 0, 1).contiguous()
-        second = b.permute(2, 0, 1).contiguous()
-        products = first.unsqueeze(3) * second.unsqueeze(2)
-        return self.contract(products.flatten(2))
+        return tensor_product(a, b, self.weight)
 
     def arrays(self) -> Arrays:
         l1, l2, l3, features = self.weight.shape

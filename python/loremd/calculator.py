@@ -83,7 +83,7 @@ class Calculator(AseCalculator):
         properties: Optional[List[str]] = None,
         system_changes: List[str] = all_changes,
     ) -> None:
-        """Compute everything at once: one forward and one backward pass.
+        """Compute everything at once.
 
         Raises:
             ValueError: an element that the model does not know, positions that are not finite, a
@@ -110,31 +110,30 @@ class Calculator(AseCalculator):
         def tensor(array: np.ndarray) -> torch.Tensor:
             return torch.tensor(array, device=self.device)
 
-        positions = tensor(self.atoms.positions.astype(np.float64)).requires_grad_()
-        strain = torch.zeros(3, 3, dtype=torch.float64, device=self.device, requires_grad=True)
-        deformation = torch.eye(3, dtype=torch.float64, device=self.device) + strain
-        output = self.model(
-            tensor(self.atoms.numbers.astype(np.int64)),
-            positions @ deformation,
-            tensor(cell) @ deformation,
-            tensor(pbc),
-            pairs.to(self.device),
-            shifts.to(self.device),
-            len(self.atoms),
-        )
-        energy = output["energies"].sum()
-        gradient, virial = torch.autograd.grad(energy, (positions, strain))
+        with torch.enable_grad():
+            output = self.model.energy_and_gradients(
+                tensor(self.atoms.numbers.astype(np.int64)),
+                tensor(self.atoms.positions.astype(np.float64)),
+                tensor(cell),
+                tensor(pbc),
+                pairs.to(self.device),
+                shifts.to(self.device),
+                len(self.atoms),
+            )
+        energy = float(output["energies"].sum())
         results = {
-            "energy": float(energy.detach()),
-            "free_energy": float(energy.detach()),
-            "energies": output["energies"].detach().cpu().numpy(),
-            "forces": -gradient.cpu().numpy(),
-            "charges": output["charges"].detach().cpu().numpy(),
-            "potentials": output["potentials"].detach().cpu().numpy(),
+            "energy": energy,
+            "free_energy": energy,
+            "energies": output["energies"].cpu().numpy(),
+            "forces": -output["gradient"].cpu().numpy(),
+            "charges": output["charges"].cpu().numpy(),
+            "potentials": output["potentials"].cpu().numpy(),
         }
         volume = abs(np.linalg.det(cell))
         if pbc.any() and volume > 0:
-            results["stress"] = full_3x3_to_voigt_6_stress(virial.cpu().numpy() / volume)
+            results["stress"] = full_3x3_to_voigt_6_stress(
+                output["strain_gradient"].cpu().numpy() / volume
+            )
         return results
 
     def _check_elements(self) -> None:

@@ -24,7 +24,8 @@ import torch
 from ase.data import atomic_numbers as NUMBER_OF_SYMBOL
 from ase.data import chemical_symbols as SYMBOLS
 
-from .model import N_ELEMENTS, Lorem
+from .hyperparameters import N_ELEMENTS
+from .model import Lorem
 
 SCHEMA_VERSION = 1
 _METADATA, _PARAMETERS = "loremd.json", "parameters.npz"

@@ -12,18 +12,22 @@ def pair_vectors(
 ) -> Tensor:
     """R_j - R_i + S A of every pair, (P, 3); cells is (B, 3, 3), batch None means one structure."""
     difference = positions.index_select(0, pairs[1]) - positions.index_select(0, pairs[0])
-    images = shifts.to(positions.dtype)
+    return difference + image_vectors(cells, pairs, shifts.to(positions.dtype), batch)
+
+
+def image_vectors(cells: Tensor, pairs: Tensor, images: Tensor, batch: Optional[Tensor]) -> Tensor:
+    """S A of every pair, (P, 3), with the cell of its structure."""
     if batch is None or cells.shape[0] == 1:
-        return difference + images @ cells[0]
+        return images @ cells[0]
     structures = batch.index_select(0, pairs[0])
     if bool((structures[1:] < structures[:-1]).any()):
         lattice = cells.index_select(0, structures)
-        return difference + (images.unsqueeze(2) * lattice).sum(1)
+        return (images.unsqueeze(2) * lattice).sum(1)
     # pairs of a structure stand together: a few small products instead of one row at a time
     sizes: List[int] = torch.bincount(structures, minlength=cells.shape[0]).tolist()
     parts = torch.split(images, sizes)
     lattices = torch.unbind(cells)
-    return difference + torch.cat([part @ lattice for part, lattice in zip(parts, lattices)])
+    return torch.cat([part @ lattice for part, lattice in zip(parts, lattices)])
 
 
 def check_coulomb_input(

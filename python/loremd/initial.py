@@ -32,7 +32,7 @@ def scale_features(model: Lorem, structures: Sequence[Structure]) -> None:
     """
     step = max(1, len(structures) // SAMPLE)
     sample = list(batches(structures[::step][:SAMPLE], SAMPLE))
-    first = model.first
+    first = model.short_range.first
     density = _rms(model, sample, first.square, of_input=True)
     width = first.edge_spherical.weight.shape[0]
     # the columns are the degrees, each with its features
@@ -43,8 +43,12 @@ def scale_features(model: Lorem, structures: Sequence[Structure]) -> None:
 
 def _products(model: Lorem) -> list[Any]:
     """The tensor products, in the order of evaluation; weights (l1, l2, l3, feature)."""
-    found = [model.first.square.tensor]
-    found += [block.equivariant.product for block in model.blocks if block.equivariant is not None]
+    found = [model.short_range.first.square.tensor]
+    found += [
+        block.equivariant.product
+        for block in model.short_range.blocks
+        if block.equivariant is not None
+    ]
     if model.long_range is not None:
         found += [model.long_range.spherical_charges.tensor, model.long_range.product]
     return found

@@ -330,7 +330,7 @@ class MeshPotential(torch.nn.Module):
             positions,
             values,
             lattice.cell,
-            self._influence(lattice, settings, values.dtype),
+            self._influence(lattice, settings, values.dtype, 0),
             settings.mesh,
             settings.order,
             _optional(settings.window),
@@ -467,7 +467,9 @@ class MeshPotential(torch.nn.Module):
         )
         self.list_checked = True
 
-    def _influence(self, lattice: Lattice, settings: Settings, dtype: torch.dtype) -> Tensor:
+    def _influence(
+        self, lattice: Lattice, settings: Settings, dtype: torch.dtype, comm: int
+    ) -> Tensor:
         interaction = ops.interaction(
             self.exponent,
             _optional(settings.shape),
@@ -483,6 +485,7 @@ class MeshPotential(torch.nn.Module):
             settings.length,
             _optional(settings.window),
             interaction,
+            comm,
         ).to(dtype)
 
     def _smooth_part(
@@ -493,7 +496,7 @@ class MeshPotential(torch.nn.Module):
             positions,
             charges,
             lattice.cell,
-            self._influence(lattice, settings, charges.dtype),
+            self._influence(lattice, settings, charges.dtype, comm),
             settings.mesh,
             settings.order,
             _optional(settings.window),

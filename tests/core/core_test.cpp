@@ -9,6 +9,7 @@
 
 #include "dispatch.hpp"
 #include "edges/pair_sum.hpp"
+#include "expect.hpp"
 #include "math/bspline.hpp"
 #include "math/chebyshev.hpp"
 #include "math/even_series.hpp"
@@ -22,9 +23,7 @@
 #include "mesh/visiting_order.hpp"
 #include "tuning/mesh_plan.hpp"
 
-namespace {
-
-int failures = 0;
+static int failures = 0;
 
 void expect(bool condition, const char *what) {
   if (condition) return;
@@ -32,15 +31,7 @@ void expect(bool condition, const char *what) {
   ++failures;
 }
 
-template <class Body>
-bool throws(Body &&body) {
-  try {
-    body();
-  } catch (const loremd::Error &) {
-    return true;
-  }
-  return false;
-}
+namespace {
 
 // Charges on a mesh in its layout, with the halo folded, as a compact mesh.
 std::vector<double> spread(const loremd::MeshCall<double> &call, const double *charges) {
@@ -451,6 +442,7 @@ int main() {
   every_atom_is_visited_once_in_its_slab();
   bad_input_throws();
   plan_reaches_its_target();
+  test_boxes();
   std::printf("%s\n", failures ? "core tests failed" : "core tests passed");
   return failures;
 }

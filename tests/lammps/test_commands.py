@@ -362,8 +362,9 @@ run 3
     sections = re.findall(r"^(\w[\w ]*?) +\| \S+ +\| \S+ +\| \S+ +\| +(\S+)$", log, re.MULTILINE)
     names = [
         "Pairs",
-        "Forward",
-        "Backward",
+        "Density",
+        "Products",
+        "Networks",
         "Spread",
         "FFT",
         "Interpolate",
@@ -372,6 +373,7 @@ run 3
     ]
     assert [name for name, _ in sections] == [*names, "Other"]
     assert sum(float(share) for _, share in sections) == pytest.approx(100.0, abs=0.1)
+    assert re.search(r"^Peak memory of all ranks: \d+\.\d MB", log, re.MULTILINE)
 
 
 def test_mesh_that_misses_the_accuracy_is_told(folder):

@@ -20,6 +20,9 @@ CASES = {
     "message_passing": ("message", "crystal", METAL, "", "", "double"),
     "message_passing_real_units": ("message", "crystal", REAL, "", "", "double"),
     "message_passing_mixed": ("message", "crystal", METAL, "", "", "mixed"),
+    "message_passing_multi": (
+        "message", "crystal", METAL, "", "neighbor 1.0 multi\ncomm_modify mode multi", "double",
+    ),
     "two_layers": ("two_messages", "crystal", METAL, "", "", "double"),
     "no_long_range": ("local", "crystal", METAL, "", "", "double"),
     "cluster": ("long", "cluster", METAL, "processors {ranks} 1 1", "", "double"),

@@ -21,7 +21,6 @@ create_atoms 1 box; mass * 1.0"""
 STYLE = "pair_style lorem"
 KEYWORDS = f"units metal; {STYLE}"
 LONG = "pair_coeff * * long.pt Na Cl"
-MESSAGE = "pair_coeff * * message.pt Na Cl"
 
 # name: input, pieces of the message
 CASES = {
@@ -65,10 +64,6 @@ CASES = {
     "neighbor_overflow": (
         f"{BOX}; {STYLE}; {LONG}; neigh_modify one 20 page 1000; run 0",
         ["neighbours per atom", "the 20 that", "neigh_modify one 100 page 2000"],
-    ),
-    "ghosts_multi": (
-        f"{BOX}; neighbor 1.0 multi; comm_modify mode multi; {STYLE}; {MESSAGE}; run 0",
-        ["comm_modify mode single"],
     ),
     "peratom_virial": (
         f"{BOX}; {STYLE}; {LONG}; compute s all stress/atom NULL; "

@@ -167,7 +167,7 @@ def test_energy_is_conserved():
 
     model, _ = load_case("case1_nacl8_small")
     with torch.no_grad():  # the weights are lively: make the surface one that 1 fs can follow
-        for block in (model.first.readout, model.long_range.readout):
+        for block in (model.short_range.first.readout, model.long_range.readout):
             block.layers[2].weight *= 0.05
     model.hyperparameters["norm_epsilon"] = 0.05
     smooth = type(model).from_parameters(model.hyperparameters, model.to_parameters())

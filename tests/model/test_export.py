@@ -107,7 +107,7 @@ def test_content_hash_follows_the_content(model, tmp_path):
     assert exported(provenance={"other": 1}) == first
     assert exported(elements=["H", "O"]) != first
     with torch.no_grad():
-        model.first.readout.layers[2].bias += 1e-9
+        model.short_range.first.readout.layers[2].bias += 1e-9
     second = exported()
     assert second != first
     model.set_offsets({1: 0.5})

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The real-space pair sum and the ops that reach other ranks."""
 
-import ctypes
-
 import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from loremd import ops
-from loremd._library import LIBRARY_NAME, find_in_package
 from loremd.ops import reference
+
+from .communicators import Images
 
 
 def random_pairs(n=7, pairs=30, channels=3, seed=0):
@@ -70,76 +69,27 @@ class TestPairSum:
             ops.pair_sum(weights, charges, pairs.int(), 7)
 
 
-class Communicator:
-    """A world of one rank whose ghosts are images of given owned atoms, times a number of ranks.
-
-    It stands for a pair style: a C table of functions on the ops library's own interface.
-    """
-
-    def __init__(self, images, ranks=3, status=0):
-        doubles = ctypes.POINTER(ctypes.c_double)
-        halo = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, doubles, doubles, ctypes.c_int)
-        total = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, doubles, ctypes.c_int64)
-
-        def forward(_, owned, ghosts, channels):
-            for ghost, image in enumerate(images):
-                for c in range(channels):
-                    ghosts[ghost * channels + c] = owned[image * channels + c]
-            return status
-
-        def reverse(_, ghosts, owned, channels):
-            for ghost, image in enumerate(images):
-                for c in range(channels):
-                    owned[image * channels + c] += ghosts[ghost * channels + c]
-            return status
-
-        def sum_over_ranks(_, values, count):
-            for i in range(count):
-                values[i] *= ranks
-            return status
-
-        class Table(ctypes.Structure):
-            _fields_ = (
-                ("context", ctypes.c_void_p),
-                ("halo_forward", halo),
-                ("halo_reverse", halo),
-                ("sum", total),
-            )
-
-        self.library = ctypes.CDLL(str(find_in_package(LIBRARY_NAME)))
-        self.library.loremd_register_communicator.restype = ctypes.c_int64
-        self.library.loremd_unregister_communicator.argtypes = (ctypes.c_int64,)
-        self.table = Table(None, halo(forward), halo(reverse), total(sum_over_ranks))
-
-    def __enter__(self):
-        self.handle = self.library.loremd_register_communicator(ctypes.byref(self.table))
-        return self.handle
-
-    def __exit__(self, *_):
-        self.library.loremd_unregister_communicator(self.handle)
-
-
 class TestCommunicator:
     images = (2, 0, 0)
 
     def test_ghosts_get_the_values_of_their_atoms(self):
         owned = torch.arange(8.0, dtype=torch.float64).reshape(4, 2)
-        with Communicator(self.images) as comm:
+        with Images(self.images) as comm:
             everyone = ops.halo_exchange(owned, 7, comm)
         torch.testing.assert_close(everyone, torch.cat([owned, owned[list(self.images)]]))
 
     def test_float32_and_empty(self):
-        with Communicator(()) as comm:
+        with Images(()) as comm:
             assert ops.halo_exchange(torch.zeros(0, 3), 0, comm).shape == (0, 3)
-        with Communicator(self.images) as comm:
+        with Images(self.images) as comm:
             assert ops.halo_exchange(torch.ones(4, 2), 7, comm).dtype == torch.float32
 
     def test_derivatives(self):
         owned = torch.randn(4, 2, dtype=torch.float64, requires_grad=True)
-        with Communicator(self.images, ranks=1) as comm:
+        with Images(self.images, ranks=1) as comm:
             for call in (
                 lambda x: ops.halo_exchange(x * x, 7, comm),
-                lambda x: torch.ops.loremd.halo_reduce(ops.halo_exchange(x * x, 7, comm), 4, comm),
+                lambda x: ops.halo_reduce(ops.halo_exchange(x * x, 7, comm), 4, comm),
                 lambda x: ops.sum_over_ranks(x * x, comm),
             ):
                 assert gradcheck(call, (owned,))
@@ -147,7 +97,7 @@ class TestCommunicator:
 
     def test_sum_is_its_own_transpose(self):
         values = torch.randn(5, dtype=torch.float64, requires_grad=True)
-        with Communicator(()) as comm:
+        with Images(()) as comm:
             (gradient,) = torch.autograd.grad(ops.sum_over_ranks(values, comm).sum(), values)
         torch.testing.assert_close(gradient, torch.full_like(values, 3.0))
 
@@ -162,7 +112,7 @@ class TestCommunicator:
         with pytest.raises(ValueError, match="no communicator has the handle 12345"):
             ops.sum_over_ranks(torch.zeros(3), 12345)
         with (
-            Communicator(self.images, status=7) as comm,
+            Images(self.images, status=7) as comm,
             pytest.raises(RuntimeError, match="communication failed with status 7"),
         ):
             ops.halo_exchange(torch.zeros(4, 1), 7, comm)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from loremd.config import ConfigError, ModelConfig, load_config, parse_config
-from loremd.model import DEFAULTS
+from loremd.hyperparameters import DEFAULTS
 
 DATA = {"train": "a.xyz", "valid": "b.xyz"}
 

@@ -45,7 +45,7 @@ def test_features_and_charges_begin_at_one(write_config, content, layers, lr):
     model = Lorem(**config.model.model_dump())
     scale_features(model, train)
     seen = {}
-    model.first.square.register_forward_hook(
+    model.short_range.first.square.register_forward_hook(
         lambda _module, inputs, output: seen.update(density=inputs[0], square=output)
     )
     charges = evaluate(model, train)["charges"]

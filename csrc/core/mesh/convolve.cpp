@@ -79,17 +79,29 @@ LOREMD_INLINE void transform_along_z(const MeshShape &shape, const FftPlan<T> &p
   }
 }
 
-// Transforms sequences of vectors that are `step` apart, `width` of them side by side.
+// buffer <- n times `width` vectors side by side, `step` values apart; and back.
+template <class Lanes, class T, class V>
+LOREMD_INLINE void gather(int n, int64_t step, int width, const T *from, V *buffer) {
+  for (int i = 0; i < n; ++i) {
+    for (int v = 0; v < width; ++v)
+      buffer[i * width + v] = load<V>(from + i * step + v * Lanes::lanes);
+  }
+}
+template <class Lanes, class T, class V>
+LOREMD_INLINE void scatter(int n, int64_t step, int width, const V *buffer, T *to) {
+  for (int i = 0; i < n; ++i) {
+    for (int v = 0; v < width; ++v) store(to + i * step + v * Lanes::lanes, buffer[i * width + v]);
+  }
+}
+
+// Transforms the sequences that begin with `width` vectors side by side and go on `step` values
+// further on.
 template <class Lanes, class T, class V>
 LOREMD_INLINE void transform_across(const FftPlan<T> &plan, bool inverse, int64_t step, int width,
-                                    V *from, Buffers<V> &buffers) {
-  for (int i = 0; i < plan.n; ++i) {
-    for (int v = 0; v < width; ++v) buffers.first[i * width + v] = from[i * step + v];
-  }
-  const V *to = fft<Lanes>(plan, inverse, width, buffers.first, buffers.second);
-  for (int i = 0; i < plan.n; ++i) {
-    for (int v = 0; v < width; ++v) from[i * step + v] = to[i * width + v];
-  }
+                                    T *from, Buffers<V> &buffers) {
+  gather<Lanes>(plan.n, step, width, from, buffers.first);
+  scatter<Lanes>(plan.n, step, width,
+                 fft<Lanes>(plan, inverse, width, buffers.first, buffers.second), from);
 }
 
 // Calls body(first, number) for the vectors of a row.
@@ -102,7 +114,7 @@ LOREMD_INLINE void for_each_block(int64_t vectors, Body &&body) {
 
 template <class Lanes, class T>
 LOREMD_CLONES void transform_planes_in(Lanes, const MeshShape &planes, const MeshFft<T> &fft,
-                                       bool inverse, T *mesh) {
+                                       bool inverse, PlaneAxes axes, T *mesh) {
   using V = typename Lanes::V;
   const int64_t ny = planes.points[1], row = planes.row_size(), rows = rows_together<Lanes>(planes);
   const int width = static_cast<int>(rows * planes.stride / Lanes::lanes);
@@ -110,17 +122,18 @@ LOREMD_CLONES void transform_planes_in(Lanes, const MeshShape &planes, const Mes
   for (int64_t x = 0; x < planes.points[0]; ++x) {
     T *const plane = mesh + x * planes.plane_size();
     for (int step = 0; step < 2; ++step) {
-      if ((step == 0) != inverse) {
+      const bool along_z = (step == 0) != inverse;
+      if (axes == (along_z ? PlaneAxes::y : PlaneAxes::z)) continue;
+      if (along_z) {
         for (int64_t y = 0; y < ny; y += rows) {
           transform_along_z<Lanes>(planes, fft.z, inverse, std::min(rows, ny - y), width,
                                    plane + y * row, buffers_z);
         }
       } else {
-        for_each_block(vectors_of_row<Lanes>(planes),
-                       [&](int64_t v, int count) LOREMD_INLINE_LAMBDA {
-                         transform_across<Lanes>(fft.y, inverse, row / Lanes::lanes, count,
-                                                 reinterpret_cast<V *>(plane) + v, buffers_y);
-                       });
+        for_each_block(vectors_of_row<Lanes>(planes), [&](int64_t v,
+                                                          int count) LOREMD_INLINE_LAMBDA {
+          transform_across<Lanes>(fft.y, inverse, row, count, plane + v * Lanes::lanes, buffers_y);
+        });
       }
     }
   }
@@ -156,27 +169,24 @@ LOREMD_CLONES void convolve_columns_in(Lanes, const ColumnCall<T> &call, const M
   const MeshShape &shape = call.shape;
   const FftPlan<T> &plan = fft_of.x;
   const int64_t ny = shape.points[1], nz = shape.points[2];
-  const int64_t row = shape.row_size() / Lanes::lanes, plane = shape.plane_size() / Lanes::lanes;
+  const int64_t plane = shape.plane_size();
   std::vector<PointsOfVector<Lanes>> points;
   for (int64_t v = 0; v < vectors_of_row<Lanes>(shape); ++v) points.emplace_back(v, shape.stride);
   Buffers<V> buffers(plan.n, side_by_side);
   for (int64_t y = begin; y < end; ++y) {
-    V *const first = reinterpret_cast<V *>(mesh) + y * row;
-    V *const kept = reinterpret_cast<V *>(call.spectrum) + y * row;
-    const V *const other = reinterpret_cast<const V *>(call.other) + y * row;
-    for_each_block(points.size(), [&](int64_t at, int width) LOREMD_INLINE_LAMBDA {
-      for (int x = 0; x < plan.n; ++x) {
-        for (int v = 0; v < width; ++v) buffers.first[x * width + v] = first[x * plane + at + v];
-      }
+    for_each_block(points.size(), [&](int64_t block, int width) LOREMD_INLINE_LAMBDA {
+      const int64_t first = y * shape.row_size() + block * Lanes::lanes;
+      gather<Lanes>(plan.n, plane, width, mesh + first, buffers.first);
       V *const spectrum = fft<Lanes>(plan, false, width, buffers.first, buffers.second);
+      if (call.spectrum) scatter<Lanes>(plan.n, plane, width, spectrum, call.spectrum + first);
       for (int x = 0; x < plan.n; ++x) {
+        const int64_t k = (x * ny + y) * nz;
         for (int v = 0; v < width; ++v) {
           V &value = spectrum[x * width + v];
-          const PointsOfVector<Lanes> &of = points[at + v];
-          const int64_t k = (x * ny + y) * nz;
-          if (call.spectrum) kept[x * plane + at + v] = value;
+          const PointsOfVector<Lanes> &of = points[block + v];
           if (call.correlation) {
-            const V &partner = call.other ? other[x * plane + at + v] : value;
+            const int64_t place = first + x * plane + v * Lanes::lanes;
+            const V partner = call.other ? load<V>(call.other + place) : value;
             add_products(of, nz, partner * value, call.correlation + k);
           }
           value *= __builtin_shuffle(load<V>(call.influence + k + of.first), of.lanes);
@@ -184,9 +194,7 @@ LOREMD_CLONES void convolve_columns_in(Lanes, const ColumnCall<T> &call, const M
       }
       V *const free = spectrum == buffers.first ? buffers.second : buffers.first;
       const V *const back = fft<Lanes>(plan, true, width, spectrum, free);
-      for (int x = 0; x < plan.n; ++x) {
-        for (int v = 0; v < width; ++v) first[x * plane + at + v] = back[x * width + v];
-      }
+      scatter<Lanes>(plan.n, plane, width, back, mesh + first);
     });
   }
 }
@@ -221,8 +229,10 @@ void for_each_point(const MeshShape &shape, Body &&body) {
 }  // namespace
 
 template <class T>
-void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inverse, T *mesh) {
-  dispatch_lanes<T>([&](auto lanes) { transform_planes_in(lanes, planes, fft, inverse, mesh); });
+void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inverse, T *mesh,
+                      PlaneAxes axes) {
+  dispatch_lanes<T>(
+      [&](auto lanes) { transform_planes_in(lanes, planes, fft, inverse, axes, mesh); });
 }
 
 template <class T>
@@ -292,16 +302,16 @@ void correlate_half_spectra(const MeshPoints &points, double scale, const std::c
   }
 }
 
-#define LOREMD_INSTANTIATE(T)                                                                 \
-  template void transform_planes(const MeshShape &, const MeshFft<T> &, bool, T *);           \
-  template void convolve_columns(const ColumnCall<T> &, const MeshFft<T> &, int64_t, int64_t, \
-                                 T *);                                                        \
-  template void expand_influence(const MeshPoints &, double, const T *, T *);                 \
-  template void reduce_correlation(const MeshPoints &, double, const T *, T *);               \
-  template void take_channel(const MeshShape &, const T *, T *);                              \
-  template void put_channel(const MeshShape &, const T *, T *);                               \
-  template void multiply_spectrum(int64_t, const T *, std::complex<T> *);                     \
-  template void correlate_half_spectra(const MeshPoints &, double, const std::complex<T> *,   \
+#define LOREMD_INSTANTIATE(T)                                                                  \
+  template void transform_planes(const MeshShape &, const MeshFft<T> &, bool, T *, PlaneAxes); \
+  template void convolve_columns(const ColumnCall<T> &, const MeshFft<T> &, int64_t, int64_t,  \
+                                 T *);                                                         \
+  template void expand_influence(const MeshPoints &, double, const T *, T *);                  \
+  template void reduce_correlation(const MeshPoints &, double, const T *, T *);                \
+  template void take_channel(const MeshShape &, const T *, T *);                               \
+  template void put_channel(const MeshShape &, const T *, T *);                                \
+  template void multiply_spectrum(int64_t, const T *, std::complex<T> *);                      \
+  template void correlate_half_spectra(const MeshPoints &, double, const std::complex<T> *,    \
                                        const std::complex<T> *, T *);
 LOREMD_INSTANTIATE(float)
 LOREMD_INSTANTIATE(double)

@@ -6,16 +6,14 @@
 // of one complex field; a real, even influence function keeps them apart.
 #pragma once
 
-#include <array>
 #include <complex>
 #include <cstdint>
 
+#include "mesh/boxes.hpp"
 #include "mesh/fft.hpp"
 #include "types.hpp"
 
 namespace loremd {
-
-using MeshPoints = std::array<int64_t, 3>;
 
 template <class T>
 struct MeshFft {
@@ -32,17 +30,22 @@ bool transforms_in_place(const MeshShape &shape) {
   return shape.channels > 1;
 }
 
-// Transforms the points of all planes of `shape` along z and y (inverse: along y and z), without a
-// factor. `planes` are some of a mesh, shape.planes(begin, end), from address `mesh` on.
-template <class T>
-void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inverse, T *mesh);
+enum class PlaneAxes { both, y, z };
 
-// What happens to the columns between the transforms.
+// Transforms the points of all planes of `shape` along z and y (inverse: along y and z), or along
+// one of them, without a factor. `planes` are some of a mesh, shape.planes(begin, end), from
+// address `mesh` on. They may be part of a box in which these axes are whole.
+template <class T>
+void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inverse, T *mesh,
+                      PlaneAxes axes = PlaneAxes::both);
+
+// What happens to the columns between the transforms; (nx, ny, nz) is the mesh, or a box in which x
+// is whole.
 template <class T>
 struct ColumnCall {
   MeshShape shape;
-  const T *influence;  // (nx, ny, nz), even in k; factor 1 / (nx ny nz) included; the values of a
-                       // vector behind the end are read, and not used
+  const T *influence;  // (nx, ny, nz), even in k; factor 1 / (points of the mesh) included; the
+                       // values of a vector behind the end are read, and not used
   T *spectrum;         // null, or the transformed mesh before the product is stored here
   const T *other;      // null, or such a spectrum of another mesh
   T *correlation;      // null, or (nx, ny, nz) += sum over channels of Re(conj(other) transformed

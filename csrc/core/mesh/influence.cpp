@@ -68,8 +68,8 @@ struct AliasRow {
   double fx, fy, weight, constant, linear;
 };
 
-// Calls body(k index, alias) for the aliases of all points of the half spectrum but k = 0 whose
-// k^2 is not beyond `limit`. Most rows of aliases have none and are left out at once.
+// Calls body(index in the frequencies of the call, alias) for the aliases of all of them but k = 0
+// whose k^2 is not beyond `limit`. Most rows of aliases have none and are left out at once.
 template <class Body>
 void for_each_alias(const InfluenceCall &call, double limit, Body &&body) {
   const auto ranges = alias_ranges(call, std::sqrt(limit));
@@ -80,10 +80,11 @@ void for_each_alias(const InfluenceCall &call, double limit, Body &&body) {
   double metric[9];
   for (int i = 0; i < 9; ++i) metric[i] = four_pi_squared * call.metric[i];
   const double square = metric[8];
-  const int half = static_cast<int>(half_spectrum_points(call.points[2]));
+  const Box box = call.frequencies();
+  int64_t k = 0;
   std::vector<AliasRow> rows;
-  for (int x = 0; x < tx.n; ++x) {
-    for (int y = 0; y < ty.n; ++y) {
+  for (int x = int(box.begin[0]); x < box.end[0]; ++x) {
+    for (int y = int(box.begin[1]); y < box.end[1]; ++y) {
       rows.clear();
       for (int ax = 0; ax < tx.aliases; ++ax) {
         for (int ay = 0; ay < ty.aliases; ++ay) {
@@ -96,9 +97,8 @@ void for_each_alias(const InfluenceCall &call, double limit, Body &&body) {
               {f[0], f[1], tx.alias_power(x, ax) * ty.alias_power(y, ay), constant, linear});
         }
       }
-      for (int z = 0; z < half; ++z) {
-        const int64_t k = (int64_t(x) * ty.n + y) * half + z;
-        if (k == 0) continue;
+      for (int z = int(box.begin[2]); z < box.end[2]; ++z, ++k) {
+        if (x == 0 && y == 0 && z == 0) continue;
         const double total = tx.total_power[x] * ty.total_power[y] * tz.total_power[z];
         const double norm = 1 / (total * total);
         for (const AliasRow &row : rows) {
@@ -187,8 +187,8 @@ struct OpenComponent {
 void influence_sum(const InfluenceCall &call, double *influence) {
   check_call(call);
   const OpenComponent kz(call);
-  std::fill_n(influence, call.points[0] * call.points[1] * half_spectrum_points(call.points[2]),
-              0.0);
+  const Box box = call.frequencies();
+  std::fill_n(influence, box.points(), 0.0);
   with_interaction(call.smooth, [&](const auto &interaction) {
     for_each_alias(call, interaction.splitting.largest(), [&](int64_t k, const Alias &alias) {
       const double x = alias.k_squared;
@@ -198,7 +198,8 @@ void influence_sum(const InfluenceCall &call, double *influence) {
     });
     // U is 1 at k = 0 and 0 at its aliases, but for what a window of another shape leaves there
     double limit = 0;
-    if (!call.direction && interaction.cut.at_zero(&limit)) influence[0] += limit;
+    const bool has_zero = box.points() > 0 && box.begin == MeshPoints{};
+    if (has_zero && !call.direction && interaction.cut.at_zero(&limit)) influence[0] += limit;
   });
 }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <optional>
+
 #include "math/even_series.hpp"
+#include "mesh/boxes.hpp"
 #include "types.hpp"
 
 namespace loremd {
@@ -28,15 +31,20 @@ struct InfluenceCall {
   int order;
   EvenSeries window;  // no terms: B-spline
   SmoothPart smooth;
+  std::optional<Box> share{};  // of the full spectrum; none: the half of it, kz = 0 .. nz/2
+
+  Box frequencies() const {
+    return share ? *share : Box{{}, {points[0], points[1], half_spectrum_points(points[2])}};
+  }
 };
 
-// influence(kx, ky, kz), kz = 0 .. nz/2: optimal influence function of math/influence.hpp without
-// the factor N / volume. Overwritten. At k = 0 it is 0 with three periodic directions, where the
-// caller adds a background or the finite term, else the limit. Once per cell.
+// influence(kx, ky, kz) for call.frequencies(): optimal influence function of math/influence.hpp
+// without the factor N / volume. Overwritten. At k = 0 it is 0 with three periodic directions,
+// where the caller adds a background or the finite term, else the limit. Once per cell.
 void influence_sum(const InfluenceCall &call, double *influence);
 
 // gradient(a, b) = d/d metric(a, b) of sum_k weights(k) influence_sum(k): (3, 3), overwritten.
-// With call.direction, that of the directional derivative.
+// With call.direction, that of the directional derivative. The sum is over call.frequencies().
 //
 // Both throw Error on a mesh with fewer points than the order, a range that is not positive or much
 // shorter than the mesh spacing, an exponent outside (0, 6], and combinations that do not exist.

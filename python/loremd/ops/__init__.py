@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The long-range kernels as functions of tensors: the only place that names `torch.ops.loremd`.
+"""The kernels as functions of tensors: the only place that names `torch.ops.loremd`.
 
 Everything here is differentiable twice, scriptable (`torch.jit.script`) and traceable
 (`torch.compile`).
@@ -21,12 +21,14 @@ __all__ = [
     "fractional",
     "gamma_tail",
     "halo_exchange",
+    "halo_reduce",
     "influence",
     "interaction",
     "interpolate",
     "mesh_energy",
     "mesh_errors",
     "mesh_potential",
+    "neighbor_density",
     "pair_potential",
     "pair_sum",
     "plan",
@@ -38,6 +40,7 @@ __all__ = [
     "set_cost_model",
     "spread",
     "sum_over_ranks",
+    "tensor_product",
 ]
 
 
@@ -131,6 +134,7 @@ def influence(
     smearing: float,
     window: Optional[Tensor] = None,
     interaction: Optional[Tensor] = None,
+    comm: int = 0,
 ) -> Tensor:
     """Optimal influence function of a mesh: (nx, ny, nz // 2 + 1) float64.
 
@@ -142,12 +146,16 @@ def influence(
     into that of sum_j q_j smooth(r). Ballenegger, Cerda, Holm 2012, DOI 10.1021/ct2001792.
 
     cell (3, 3) float64, differentiable; smearing > 0 in the units of the cell, or the range of a
-    compact splitting; window as in :func:`spread`, interaction by :func:`interaction`.
+    compact splitting; window as in :func:`spread`, interaction by :func:`interaction`. With `comm`,
+    see :func:`halo_exchange`, the share of the full spectrum that :func:`mesh_potential` wants from
+    this rank, (nx, some y, some z).
     """
     metric = torch.linalg.inv(cell @ cell.t())
     points = float(mesh_shape[0] * mesh_shape[1] * mesh_shape[2])
     volume = torch.abs(torch.linalg.det(cell))
-    sums = torch.ops.loremd.influence_sum(metric, mesh_shape, order, smearing, window, interaction)
+    sums = torch.ops.loremd.influence_sum(
+        metric, mesh_shape, order, smearing, window, interaction, comm
+    )
     return sums * (points / volume)
 
 
@@ -165,6 +173,8 @@ def mesh_potential(
 
     Shapes as in these three; influence has the dtype of the charges. Several times faster than one
     after the other, forward and backward, and no mesh outlives the call. Symmetric in the charges.
+    With `comm`, see :func:`halo_exchange`, each rank gives its atoms and holds a part of the mesh;
+    second derivatives are those of a single process.
     """
     return torch.ops.loremd.mesh_potential(
         fractional(positions, cell), charges, influence, mesh_shape, order, window, comm
@@ -223,6 +233,43 @@ def pair_potential(
     )
 
 
+def neighbor_density(
+    positions: Tensor,
+    cell: Tensor,
+    pairs: Tensor,
+    shifts: Tensor,
+    species: Tensor,
+    coefficients: Tensor,
+    n_out: int,
+    cutoff: float,
+    smooth: bool = False,
+) -> Tuple[Tensor, Tensor]:
+    """Density of the neighbours around every centre: radial sums and spherical features.
+
+    For pairs (i, j) closer than the cutoff, with R = R_j - R_i + shift cell and r = |R|:
+
+    - radial_sums (n_out, S, K): sum over neighbours j of species b of rho_k(r);
+    - spherical (n_out, (L+1)^2, s): sum over j of g_lf(r) Y_lm(R / r), components in the order of
+      :mod:`loremd.spherical`, with g_lf = sum_k coefficients[a, b, k, l, f] rho_k, species a of i.
+
+    rho_k = binomial(K-1, k) x^k (1-x)^(K-1-k) fc(x), x = r / cutoff; fc is 0.5 (1 + cos pi x), or
+    exp(1 - 1 / (1 - x^2)) if smooth.
+
+    positions (n, 3) and cell (3, 3) float64; pairs (2, P) int64, row 0 the centres; shifts (P, 3)
+    integers or float64, views of fewer numbers stay views; species (n,) int64 from 0 to S-1;
+    coefficients (S, S, K, L+1, s) float32 or float64, the dtype of the results; K and s at least 1,
+    L up to 8. Fastest with pairs sorted by centre. Pairs whose centre is not below n_out count for
+    nothing. Structures of a batch with cells of their own: cell = identity and shifts = vectors.
+
+    Nothing of the size of the pair list is kept. Differentiable twice by positions, cell,
+    coefficients and shifts of float64, then NotImplementedError. Raises ValueError on two atoms at
+    the same place, on an index, species or size out of range; TypeError on wrong dtypes.
+    """
+    return torch.ops.loremd.neighbor_density(
+        positions, cell, pairs, shifts, species, coefficients, n_out, cutoff, smooth
+    )
+
+
 def gamma_tail(x: Tensor, a: float, b: float, derivative: int = 0) -> Tensor:
     """x^-a Gamma(a, b x), or its derivative by x: both halves of the Gaussian splitting of 1/r^p.
 
@@ -247,6 +294,22 @@ def compact_sharp(x: Tensor, range: float, series: Tensor, derivative: int = 0) 
     return torch.ops.loremd.compact_sharp(x, range, series, derivative)
 
 
+def tensor_product(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """Couple two spherical arrays, one weight per path (l1, l2, l3) and feature.
+
+    ``out[n, l3 m3, f] = Σ w[l1, l2, l3, f] C[l1 m1, l2 m2, l3 m3] a[n, l1 m1, f] b[n, l2 m2, f]``
+    with C of :mod:`loremd.clebsch_gordan`: over |l1 - l2| <= l3 <= l1 + l2 with l1 + l2 + l3 even;
+    other weights are never read and their derivatives are zero.
+
+    Shapes: a (n, (L1+1)², F), b (n, (L2+1)², F), weight (L1+1, L2+1, L3+1, F) -> (n, (L3+1)², F),
+    one dtype, float32 or float64; components in the order of :mod:`loremd.spherical`. Halves of
+    a larger array are taken without a copy. Differentiable to any order.
+
+    Raises ValueError on shapes that do not fit, TypeError on wrong dtypes.
+    """
+    return torch.ops.loremd.tensor_product(a, b, weight)
+
+
 def halo_exchange(owned: Tensor, n: int, comm: int) -> Tensor:
     """Values (n_owned, C) of owned atoms -> values (n, C) of owned and ghost atoms.
 
@@ -255,6 +318,12 @@ def halo_exchange(owned: Tensor, n: int, comm: int) -> Tensor:
     communicates, too.
     """
     return torch.ops.loremd.halo_exchange(owned, n, comm)
+
+
+def halo_reduce(all: Tensor, n_owned: int, comm: int) -> Tensor:
+    """The transpose of halo_exchange: (n, C) -> (n_owned, C), the rows of ghosts added to those of
+    the atoms they are images of."""
+    return torch.ops.loremd.halo_reduce(all, n_owned, comm)
 
 
 def sum_over_ranks(values: Tensor, comm: int) -> Tensor:

@@ -11,6 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..clebsch_gordan import clebsch_gordan
+from ..spherical import component_degrees, harmonics
+
 
 def bspline(order: int, x: Tensor) -> Tensor:
     """Cardinal B-spline M_order(x), support [0, order], by its recursion."""
@@ -167,6 +170,45 @@ def pair_sum(weights: Tensor, charges: Tensor, pairs: Tensor, n_out: int) -> Ten
     return out.index_add(0, pairs[0], weights[:, None] * charges[pairs[1]])
 
 
+def radial_basis(distances: Tensor, n_radial: int, cutoff: float, smooth: bool) -> Tensor:
+    """rho_k of all distances below the cutoff: (P, K)."""
+    x = (distances / cutoff).unsqueeze(1)
+    k = torch.arange(n_radial, dtype=torch.float64)
+    binomials = torch.tensor([math.comb(n_radial - 1, i) for i in range(n_radial)]).to(x)
+    envelope = torch.exp(1 - 1 / (1 - x**2)) if smooth else 0.5 * (1 + torch.cos(math.pi * x))
+    return binomials * x**k * (1 - x) ** (n_radial - 1 - k) * envelope
+
+
+def neighbor_density(
+    positions: Tensor,
+    cell: Tensor,
+    pairs: Tensor,
+    shifts: Tensor,
+    species: Tensor,
+    coefficients: Tensor,
+    n_out: int,
+    cutoff: float,
+    smooth: bool = False,
+) -> Tuple[Tensor, Tensor]:
+    """Everything in float64, for every pair by itself."""
+    vectors = positions[pairs[1]] - positions[pairs[0]] + shifts.to(cell.dtype) @ cell
+    kept = (vectors.detach().norm(dim=1) < cutoff) & (pairs[0] < n_out)
+    (centres, neighbors), vectors = pairs[:, kept], vectors[kept]
+    distances = vectors.norm(dim=1)
+    n_species, _, n_radial, degrees, features = coefficients.shape
+    rho = radial_basis(distances, n_radial, cutoff, smooth)
+    own = coefficients.to(rho.dtype)[species[centres], species[neighbors]]
+    functions = torch.einsum("pk,pklf->plf", rho, own)
+    of_component = [degree for degree in range(degrees) for _ in range(2 * degree + 1)]
+    angular = harmonics(vectors / distances.unsqueeze(1), degrees - 1)
+    terms = functions[:, of_component] * angular.unsqueeze(2)
+    spherical = terms.new_zeros(n_out, degrees**2, features).index_add(0, centres, terms)
+    sums = rho.new_zeros(n_out * n_species, n_radial)
+    sums = sums.index_add(0, centres * n_species + species[neighbors], rho)
+    results = sums.reshape(n_out, n_species, n_radial), spherical
+    return results[0].to(coefficients.dtype), results[1].to(coefficients.dtype)
+
+
 def gauss_legendre(x: Tensor, points: int) -> Tuple[Tensor, Tensor]:
     """Nodes and weights on [0, 1], of the dtype of x."""
     nodes, weights = np.polynomial.legendre.leggauss(points)
@@ -191,3 +233,12 @@ def compact_sharp(x: Tensor, range: float, series: Tensor, derivative: int = 0) 
     t = x.sqrt() / range
     smooth = legendre_series(series, v * t.clamp(max=1).unsqueeze(-1)) @ weights / range
     return torch.where(t < 1, 1 / x.sqrt() - smooth, 0.0)
+
+
+def tensor_product(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    degrees = [size - 1 for size in weight.shape[:3]]
+    table = clebsch_gordan(*degrees).to(a.dtype)
+    l1, l2, l3 = (torch.tensor(component_degrees(degree)) for degree in degrees)
+    of_components = weight[l1[:, None, None], l2[:, None], l3]
+    coupled = torch.where(table[..., None] != 0, table[..., None] * of_components, 0.0)
+    return torch.einsum("naf,nbf,abcf->ncf", a, b, coupled)

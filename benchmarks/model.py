@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The default model, whole steps: pair_style lorem in LAMMPS against lorem-jax, and by size.
+
+    python benchmarks/model.py --lorem-jax PYTHON --out build/bench/model.json
+
+PYTHON is the interpreter of an environment with lorem-jax==0.2.0 (it needs jax, which loremd does
+not). Rock salt with random weights on both sides, float32, neighbour lists included as they come up
+in dynamics. The programs are not run at the same time; their runs alternate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import machine
+
+ROOT = Path(__file__).resolve().parents[1]
+SCALE = ROOT / "examples" / "scale"
+sys.path.insert(0, str(SCALE))
+import scale  # noqa: E402
+
+# name, cells, message-passing layers, long range
+SIZES = [(4, 0, True), (8, 0, True), (16, 0, True), (32, 0, True), (32, 0, False), (8, 1, True)]
+LARGEST = [(50, 0, True)]
+PEER = [(6, False), (4, True)]  # cells, long range: 1,728 and 512 atoms
+ROUNDS = 3
+SALT = {"elements": "Na Cl", "lattice": "5.64"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lorem-jax", type=Path, help="a Python that has lorem-jax")
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--largest", action="store_true", help="1,000,000 atoms as well")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    record: dict[str, Any] = {
+        "hardware": machine.hardware(),
+        "versions": machine.versions(),
+        "commit": machine.commit(),
+        "sizes": [],
+        "against_lorem_jax": [],
+    }
+    libraries = run("MgO", 1, given.ranks, 0, True).peak_bytes
+    for cells, layers, long_range in SIZES + (LARGEST if given.largest else []):
+        measured = run("MgO", cells, given.ranks, layers, long_range)
+        beyond = (measured.peak_bytes - libraries) / measured.atoms
+        entry = {"layers": layers, "long_range": long_range, "bytes_per_atom": beyond}
+        record["sizes"].append({**entry, **asdict(measured)})
+        print(record["sizes"][-1], flush=True)
+        given.out.write_text(json.dumps(record, indent=1) + "\n")
+    for cells, long_range in PEER if given.lorem_jax else []:
+        record["against_lorem_jax"].append(compare(given.lorem_jax, cells, given.ranks, long_range))
+        print(record["against_lorem_jax"][-1], flush=True)
+        given.out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def compare(python: Path, cells: int, ranks: int, long_range: bool) -> dict[str, Any]:
+    """Both sides in turns; medians over the rounds."""
+    ours, theirs, versions = [], [], {}
+    for _ in range(ROUNDS):
+        ours.append(run("NaCl", cells, ranks, 0, long_range).seconds_per_step)
+        peer = lorem_jax(python, cells, long_range)
+        theirs.append(statistics.median(peer["seconds"]))
+        versions = peer["versions"]
+    return {
+        "atoms": scale.ATOMS_PER_CELL * cells**3,
+        "long_range": long_range,
+        "loremd_seconds": ours,
+        "lorem_jax_seconds": theirs,
+        "ratio": statistics.median(theirs) / statistics.median(ours),
+        "versions": versions,
+    }
+
+
+def lorem_jax(python: Path, cells: int, long_range: bool) -> dict[str, Any]:
+    script = Path(__file__).with_name("lorem_jax_step.py")
+    command = [str(python), str(script), str(cells), "on" if long_range else "off", "2"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run(salt: str, cells: int, ranks: int, layers: int, long_range: bool) -> scale.Measured:
+    model = model_file(salt, layers, long_range)
+    settings: dict[str, object] = {"model": model, "steps": 5, "accuracy": "1e-4"}
+    if salt == "NaCl":
+        settings.update(SALT)
+    return scale.measure(cells, ranks, settings)
+
+
+def model_file(salt: str, layers: int, long_range: bool) -> Path:
+    """Made once, in build/."""
+    name = f"{salt}-{layers}-{'long' if long_range else 'short'}.pt"
+    path = ROOT / "build" / "bench" / name
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, str(SCALE / "make_model.py"), "--salt", salt]
+        command += ["--layers", str(layers), "--output", str(path)]
+        subprocess.run(command + ([] if long_range else ["--no-long-range"]), check=True)
+    return path
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Lanes are (atom, feature): as many atoms as fill a vector with their features, or a part of the
+// features of one atom. Products and sums of a group stay in registers.
+#include "features/tensor_product.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "features/coupling.hpp"
+#include "simd.hpp"
+
+namespace loremd {
+namespace {
+
+// Rows of lanes, zero at first, aligned for any vector.
+template <class T>
+class Rows {
+ public:
+  Rows(int64_t rows, int lanes) : lines_((rows * lanes * sizeof(T) + 63) / 64) {}
+  T *data() { return reinterpret_cast<T *>(lines_.data()); }
+
+ private:
+  struct alignas(64) Line {
+    char bytes[64];
+  };
+  std::vector<Line> lines_;
+};
+
+// The lanes of one block: `features` of `atoms`, the features fastest.
+template <class Features>
+struct Block {
+  int64_t atom;
+  int atoms, first_feature;
+  Features features;
+};
+
+// Calls body(block) for all blocks of at most `lanes` lanes. The usual numbers of features are
+// constants, so that rows are copied by single instructions.
+template <class Body>
+LOREMD_INLINE void for_each_block(int64_t atoms, int first_feature, int features, int lanes,
+                                  Body &&body) {
+  const auto blocks = [&](auto constant_features) LOREMD_INLINE_LAMBDA {
+    const int64_t step = lanes / constant_features;
+    for (int64_t atom = 0; atom < atoms; atom += step) {
+      const int here = static_cast<int>(std::min(step, atoms - atom));
+      body(Block<decltype(constant_features)>{atom, here, first_feature, constant_features});
+    }
+  };
+  if (features == 1) return blocks(std::integral_constant<int, 1>{});
+  if (features == 8) return blocks(std::integral_constant<int, 8>{});
+  if (features == 16) return blocks(std::integral_constant<int, 16>{});
+  blocks(features);
+}
+
+// Calls body(component, number of its pair, 0 for the cosine and 1 for the sine).
+template <class Body>
+LOREMD_INLINE void for_each_component(int degree, Body &&body) {
+  for (int l = 0; l <= degree; ++l) {
+    for (int m = 0; m <= l; ++m) {
+      body(pair_component(l, m), pair_number(l, m), 0);
+      if (m > 0) body(pair_component(l, m) + 1, pair_number(l, m), 1);
+    }
+  }
+}
+
+// Calls body(values of an atom in the array, their first lane) for the atoms of a block.
+template <class T, class Features, class Body>
+LOREMD_INLINE void for_each_atom(const Block<Features> &block, const SphericalFeatures<T> &array,
+                                 int component, Body &&body) {
+  T *values = array.data + block.atom * array.atom_stride + component * array.component_stride +
+              block.first_feature;
+  for (int k = 0; k < block.atoms; ++k) {
+    body(values + k * array.atom_stride, k * block.features);
+  }
+}
+
+// The rows of an argument, see coupling.hpp.
+template <int Lanes, class T, class Features>
+LOREMD_INLINE void gather(const Block<Features> &block, const SphericalFeatures<const T> &array,
+                          int degree, T *rows) {
+  for_each_component(degree, [&](int component, int pair, int sine) LOREMD_INLINE_LAMBDA {
+    T *row = rows + (argument_rows * pair + sine) * Lanes;
+    for_each_atom(block, array, component, [&](const T *values, int lane) LOREMD_INLINE_LAMBDA {
+      for (int f = 0; f < block.features; ++f) row[lane + f] = values[f];
+    });
+    for (int lane = 0; sine && lane < Lanes; ++lane) row[lane + Lanes] = -row[lane];
+  });
+}
+
+template <int Lanes, class T, class Features>
+LOREMD_INLINE void scatter(const Block<Features> &block, const T *rows, int degree,
+                           const SphericalFeatures<T> &array) {
+  for_each_component(degree, [&](int component, int pair, int sine) LOREMD_INLINE_LAMBDA {
+    const T *row = rows + (2 * pair + sine) * Lanes;
+    for_each_atom(block, array, component, [&](T *values, int lane) LOREMD_INLINE_LAMBDA {
+      for (int f = 0; f < block.features; ++f) values[f] = row[lane + f];
+    });
+  });
+}
+
+// Sums of one group over its products of pairs: calls finish(k, cosine, sine) for the degrees.
+template <class V, int Degrees, class T, class Finish>
+LOREMD_INLINE void sum_group(const CouplingGroup &group, const PairProduct *products,
+                             const T *coefficients, const T *rows, Finish &&finish) {
+  const auto row = [&](uint16_t number) LOREMD_INLINE_LAMBDA {
+    return load<V>(rows + number * (sizeof(V) / sizeof(T)));
+  };
+  V cosine[Degrees]{}, sine[Degrees]{};
+  const auto add = [&](V c, V s) LOREMD_INLINE_LAMBDA {
+    for (int k = 0; k < Degrees; ++k) {
+      cosine[k] += coefficients[k] * c;
+      sine[k] += coefficients[k] * s;
+    }
+    coefficients += Degrees;
+  };
+  for (int i = 0; i < group.axial; ++i, ++products) {
+    const V c1 = row(products->c1);
+    add(c1 * row(products->c2), c1 * row(products->s2));
+  }
+  for (int i = 0; i < group.products; ++i, ++products) {
+    const V c1 = row(products->c1), s1 = row(products->s1);
+    const V c2 = row(products->c2), s2 = row(products->s2);
+    add(c1 * c2 - s1 * s2, s1 * c2 + c1 * s2);
+  }
+  for (int k = 0; k < Degrees; ++k) finish(k, cosine[k], sine[k]);
+}
+
+// Calls finish(path, number of the pair, cosines, sines) for all that is coupled, without weights.
+template <class V, class T, class Finish>
+LOREMD_INLINE void couple(const Coupling<T> &coupling, const T *rows, Finish &&finish) {
+  const PairProduct *products = coupling.products.data();
+  const T *coefficients = coupling.coefficients.data();
+  for (const CouplingGroup &group : coupling.groups) {
+    const auto sum = [&](auto degrees) LOREMD_INLINE_LAMBDA {
+      sum_group<V, decltype(degrees)::value>(
+          group, products, coefficients, rows, [&](int k, V cosine, V sine) LOREMD_INLINE_LAMBDA {
+            finish(group.path + k, pair_number(group.l3 + 2 * k, group.m3), cosine, sine);
+          });
+    };
+    static_assert(Coupling<T>::most_degrees == 4);
+    if (group.degrees == 1) sum(std::integral_constant<int, 1>{});
+    if (group.degrees == 2) sum(std::integral_constant<int, 2>{});
+    if (group.degrees == 3) sum(std::integral_constant<int, 3>{});
+    if (group.degrees == 4) sum(std::integral_constant<int, 4>{});
+    products += group.axial + group.products;
+    coefficients += (group.axial + group.products) * group.degrees;
+  }
+}
+
+// Where the weight of a path and a feature stands.
+int64_t weight_index(const ProductShape &shape, const CouplingPath &path, int feature) {
+  const int64_t degrees =
+      (path.l1 * (shape.degree_b + 1) + path.l2) * int64_t{shape.degree_out + 1} + path.l3;
+  return degrees * shape.features + feature;
+}
+
+// Calls body(path, lane, index of the weight) for all lanes of full blocks.
+template <class Body>
+void for_each_weight(const ProductShape &shape, const std::vector<CouplingPath> &paths,
+                     int first_feature, int features, int lanes, Body &&body) {
+  for (size_t path = 0; path < paths.size(); ++path) {
+    for (int lane = 0; lane < lanes / features * features; ++lane) {
+      body(static_cast<int>(path), lane,
+           weight_index(shape, paths[path], first_feature + lane % features));
+    }
+  }
+}
+
+// Calls body(first feature, their number) for parts that fit into the lanes.
+template <class Body>
+LOREMD_INLINE void for_each_part(int features, int lanes, Body &&body) {
+  for (int first = 0; first < features; first += lanes) {
+    body(first, std::min(lanes, features - first));
+  }
+}
+
+}  // namespace
+
+template <class T>
+void tensor_product(const ProductShape &shape, int64_t atoms, const SphericalFeatures<const T> &a,
+                    const SphericalFeatures<const T> &b, const T *weight,
+                    const SphericalFeatures<T> &out) {
+  const Coupling<T> &table = coupling<T>(shape.degree_a, shape.degree_b, shape.degree_out);
+  with_vectors([&](auto bytes) LOREMD_INLINE_LAMBDA {
+    using V = typename Vector<T, decltype(bytes)::value>::type;
+    constexpr int lanes = decltype(bytes)::value / sizeof(T);
+    const int a_rows = argument_rows * pairs_up_to(shape.degree_a);
+    const int b_rows = argument_rows * pairs_up_to(shape.degree_b);
+    const int out_rows = 2 * pairs_up_to(shape.degree_out);
+    Rows<T> arguments(a_rows + b_rows, lanes), sums(out_rows, lanes);
+    Rows<T> weights(table.paths.size(), lanes);
+    T *rows = arguments.data(), *w = weights.data(), *sum = sums.data();
+    for_each_part(shape.features, lanes, [&](int first, int features) LOREMD_INLINE_LAMBDA {
+      for_each_weight(shape, table.paths, first, features, lanes,
+                      [&](int path, int lane, int64_t i) { w[path * lanes + lane] = weight[i]; });
+      for_each_block(atoms, first, features, lanes, [&](const auto &block) LOREMD_INLINE_LAMBDA {
+        gather<lanes>(block, a, shape.degree_a, rows);
+        gather<lanes>(block, b, shape.degree_b, rows + a_rows * lanes);
+        set_zero(out_rows * lanes, sum);
+        couple<V>(table, rows, [&](int path, int pair, V cosine, V sine) LOREMD_INLINE_LAMBDA {
+          const V factor = load<V>(w + path * lanes);
+          T *to = sum + 2 * pair * lanes;
+          store(to, load<V>(to) + factor * cosine);
+          store(to + lanes, load<V>(to + lanes) + factor * sine);
+        });
+        scatter<lanes>(block, sum, shape.degree_out, out);
+      });
+    });
+  });
+}
+
+template <class T>
+void tensor_product_weights(const ProductShape &shape, int64_t atoms,
+                            const SphericalFeatures<const T> &a,
+                            const SphericalFeatures<const T> &b,
+                            const SphericalFeatures<const T> &grad, double *by_weight) {
+  const Coupling<T> &table = coupling<T>(shape.degree_a, shape.degree_b, shape.degree_out);
+  with_vectors([&](auto bytes) LOREMD_INLINE_LAMBDA {
+    using V = typename Vector<T, decltype(bytes)::value>::type;
+    constexpr int lanes = decltype(bytes)::value / sizeof(T);
+    const int a_rows = argument_rows * pairs_up_to(shape.degree_a);
+    const int b_rows = argument_rows * pairs_up_to(shape.degree_b);
+    const int n_paths = static_cast<int>(table.paths.size());
+    Rows<T> arguments(a_rows + b_rows, lanes), sums(n_paths, lanes);
+    Rows<T> grads(argument_rows * pairs_up_to(shape.degree_out), lanes);
+    Rows<double> totals(n_paths, lanes);
+    T *rows = arguments.data(), *g = grads.data(), *sum = sums.data();
+    double *total = totals.data();
+    for_each_part(shape.features, lanes, [&](int first, int features) LOREMD_INLINE_LAMBDA {
+      set_zero(n_paths * lanes, total);
+      for_each_block(atoms, first, features, lanes, [&](const auto &block) LOREMD_INLINE_LAMBDA {
+        gather<lanes>(block, a, shape.degree_a, rows);
+        gather<lanes>(block, b, shape.degree_b, rows + a_rows * lanes);
+        gather<lanes>(block, grad, shape.degree_out, g);
+        set_zero(n_paths * lanes, sum);
+        couple<V>(table, rows, [&](int path, int pair, V cosine, V sine) LOREMD_INLINE_LAMBDA {
+          const T *with = g + argument_rows * pair * lanes;
+          T *to = sum + path * lanes;
+          store(to, load<V>(to) + load<V>(with) * cosine + load<V>(with + lanes) * sine);
+        });
+        for (int path = 0; path < n_paths; ++path) {
+          for (int lane = 0; lane < block.atoms * block.features; ++lane) {
+            total[path * lanes + lane] += sum[path * lanes + lane];
+          }
+        }
+      });
+      for_each_weight(
+          shape, table.paths, first, features, lanes,
+          [&](int path, int lane, int64_t i) { by_weight[i] += total[path * lanes + lane]; });
+    });
+  });
+}
+
+#define LOREMD_INSTANTIATE(T)                                                                     \
+  template void tensor_product(const ProductShape &, int64_t, const SphericalFeatures<const T> &, \
+                               const SphericalFeatures<const T> &, const T *,                     \
+                               const SphericalFeatures<T> &);                                     \
+  template void tensor_product_weights(                                                           \
+      const ProductShape &, int64_t, const SphericalFeatures<const T> &,                          \
+      const SphericalFeatures<const T> &, const SphericalFeatures<const T> &, double *);
+LOREMD_INSTANTIATE(float)
+LOREMD_INSTANTIATE(double)
+#undef LOREMD_INSTANTIATE
+
+}  // namespace loremd
