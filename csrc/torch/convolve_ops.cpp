@@ -61,7 +61,8 @@ template <class T>
 Tensor convolve_channels(const Convolution &c, T *mesh) {
   const auto [nx, ny, nz] = c.shape.points;
   const loremd::MeshFft<T> fft(c.shape.points);
-  const Tensor full = at::empty({nx, ny, nz}, c.influence.options());
+  constexpr int64_t spare = loremd::line_bytes / sizeof(T);  // for vectors that read beyond the end
+  const Tensor full = at::zeros({nx * ny * nz + spare}, c.influence.options());
   loremd::expand_influence(c.shape.points, 1 / points_of(c.shape), c.influence.const_data_ptr<T>(),
                            full.mutable_data_ptr<T>());
   const Tensor kept =
@@ -110,13 +111,10 @@ loremd::MeshShape shape_of(const char *op, const char *name, const Tensor &mesh)
   check_floating(op, name, mesh);
   const int64_t channels = mesh.size(3);
   const auto bytes = static_cast<int>(mesh.element_size());
-  return {{mesh.size(0), mesh.size(1), mesh.size(2)},
-          channels,
-          0,
-          loremd::channel_stride(static_cast<int>(channels), bytes)};
+  return loremd::mesh_layout({mesh.size(0), mesh.size(1), mesh.size(2)}, channels, bytes);
 }
 
-// A copy with the padding of the layout, zero; no halo.
+// A copy in the layout, its padding zero.
 template <class T>
 Tensor padded(const loremd::MeshShape &shape, const Tensor &mesh) {
   Tensor values = empty_mesh(shape.size(), mesh.options());
@@ -137,7 +135,7 @@ Tensor convolve_cpu(const Tensor &mesh, const Tensor &influence) {
     const Tensor values = padded<scalar_t>(shape, mesh);
     convolve_in_place(Convolution{shape, influence.contiguous()},
                       values.mutable_data_ptr<scalar_t>());
-    loremd::unpack_mesh(shape, values.const_data_ptr<scalar_t>(),
+    loremd::copy_points(shape, values.const_data_ptr<scalar_t>(),
                         result.mutable_data_ptr<scalar_t>());
   });
   return result;

@@ -2,6 +2,7 @@
 #include "distributed_mesh.hpp"
 
 #include <ATen/Dispatch.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/Parallel.h>
@@ -77,8 +78,7 @@ DistributedMesh<T>::DistributedMesh(const char *op, const loremd_communicator &r
 template <class T>
 loremd::MeshShape DistributedMesh<T>::pencil(const loremd::Box &box) const {
   const int64_t channels = (channels_ + 1) / 2 * 2;
-  return {box.lengths(), channels, 0,
-          loremd::channel_stride(static_cast<int>(channels), sizeof(T))};
+  return loremd::mesh_layout(box.lengths(), channels, sizeof(T));
 }
 
 template <class T>
@@ -145,8 +145,8 @@ void DistributedMesh<T>::move(const Move &move) {
   const auto received = bytes_of(move.remap.received(), bytes);
   move.remap.pack(move.from, move.width, here, there);
   check_status(op_, ranks_.all_to_all(ranks_.context, there, sent.data(), here, received.data()));
-  // the padding of pencils is transformed, too, and correlated
-  const bool padded = move.to.halo == 0 && move.to.stride > move.width;
+  // the empty partner of a channel is transformed, too, and correlated
+  const bool padded = move.to.stride > move.width;
   if (move.add || padded) std::fill_n(there, move.to.size(), T(0));
   move.remap.unpack(move.to, move.width, move.add, here, there);
   std::swap(here_, there_);
@@ -166,7 +166,8 @@ template <class T>
 Tensor DistributedMesh<T>::convolve_columns(const Convolution &call) {
   const loremd::MeshShape &shape = moves_[moves_.size() / 2].from;
   const double scale = 1 / number_of_points(grid_.points);
-  const Tensor influence = call.influence * scale;
+  constexpr int64_t spare = loremd::line_bytes / sizeof(T);  // for vectors that read beyond the end
+  const Tensor influence = at::constant_pad_nd((call.influence * scale).flatten(), {0, spare});
   const Tensor kept = call.keep_spectrum ? empty_mesh(shape.size(), influence.options()) : Tensor();
   const loremd::ColumnCall<T> columns{
       shape, influence.const_data_ptr<T>(), kept.defined() ? kept.mutable_data_ptr<T>() : nullptr,

@@ -10,25 +10,25 @@ import torch
 
 from . import ops
 
-_STRIDE = 16  # float32 numbers that ten channels take per mesh point: one line of 64 bytes
+_CHANNELS = 10
+_LINES = _CHANNELS / 16  # of 64 bytes that a mesh point takes, float32
 _measured: Optional[list[float]] = None
 
 
 def measure() -> list[float]:
     """The constants of the cost model (csrc/core/tuning/cost_model.hpp), which it also sets.
 
-    Nanoseconds: per atom, per atom and 64-byte line of its window, per mesh point and channel (with
-    padding), per pair, per pair and channel; forward and backward, float32, with the threads torch
-    may use.
+    Nanoseconds: per atom, per atom and 64-byte line of its window, per mesh point and channel, per
+    pair, per pair and channel; forward and backward, float32, with the threads torch may use.
     Takes 0.3 s the first time.
     """
     global _measured
     if _measured is None:
         few, many = _window_time(4), _window_time(8)
         point = _mesh_time()
-        line = max(0.1, (many - few) / (8**3 - 4**3))
+        line = max(0.1, (many - few) / (_LINES * (8**3 - 4**3)))
         pair, pair_channel = _pair_times()
-        _measured = [max(1.0, few - line * 4**3), line, point, pair, pair_channel]
+        _measured = [max(1.0, few - line * _LINES * 4**3), line, point, pair, pair_channel]
         ops.set_cost_model(_measured)
     return _measured
 
@@ -49,7 +49,7 @@ def shortest(work: Callable[[], None], seconds: float = 0.03) -> float:
 def _structure(atoms: int, size: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     positions = size * torch.rand(atoms, 3, generator=generator, dtype=torch.float64)
-    charges = torch.randn(atoms, 10, generator=generator)
+    charges = torch.randn(atoms, _CHANNELS, generator=generator)
     return positions, charges, size * torch.eye(3, dtype=torch.float64)
 
 
@@ -74,8 +74,8 @@ def _window_time(order: int) -> float:
 
 
 def _mesh_time() -> float:
-    """Per mesh point and channel, with padding."""
-    return 1e9 * _mesh_seconds(10, 50, 4) / (50**3 * _STRIDE)
+    """Per mesh point and channel."""
+    return 1e9 * _mesh_seconds(10, 50, 4) / (50**3 * _CHANNELS)
 
 
 def _pair_times() -> tuple[float, float]:

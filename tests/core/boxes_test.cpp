@@ -145,7 +145,7 @@ loremd::MeshCall<double> call_of(const double *fractions, const loremd::Visiting
 }
 
 constexpr int order = 4;
-constexpr int64_t channels = 2;  // 16 bytes a point: std::vector is aligned for that
+constexpr int64_t channels = 2;
 
 // The spread charges in the layout of the kernels, halo folded.
 Part spread(const std::vector<double> &fractions, const std::vector<double> &charges,
@@ -191,6 +191,7 @@ void convolve_columns(const MeshPoints &points, const Box &box, const loremd::Me
       }
     }
   }
+  influence.resize(influence.size() + loremd::line_bytes / sizeof(double));
   loremd::convolve_columns({part.shape, influence.data(), nullptr, nullptr, nullptr}, fft, 0,
                            box.length(1), part.values.data());
 }
@@ -214,7 +215,10 @@ std::vector<std::array<std::vector<double>, 2>> on_ranks(const MeshPoints &point
   }
   const auto move = [&](const std::vector<Box> &from, const std::vector<Box> &to) {
     std::vector<Part> target;
-    for (const Box &box : to) target.push_back(part_of(box.lengths(), channels, channels));
+    for (const Box &box : to) {
+      target.push_back({loremd::mesh_layout(box.lengths(), channels, sizeof(double)), {}});
+      target.back().values.resize(target.back().shape.size());
+    }
     remap(points, from, to, channels, true, parts, target);
     parts = std::move(target);
   };

@@ -217,16 +217,16 @@ void every_atom_is_visited_once_in_its_slab() {
     expect(visits == std::vector<int>(1000, 1), "every atom is visited once");
     expect(visit.slabs() == 1 || visit.slabs() % 2 == 0, "the number of slabs is even or one");
     expect(visit.slab_starts.front() == 0 && visit.slab_starts.back() == 1000, "slabs hold all");
-    double end_of_last = 0;
+    int64_t end_of_last = -1;
     expect(visit.slabs() <= std::max<int64_t>(1, nx / order), "slabs are as wide as a window");
     for (int64_t s = 0; s < visit.slabs(); ++s) {
-      double lowest = nx, highest = 0;
+      int64_t lowest = nx, highest = end_of_last;
       for (int64_t k = visit.slab_starts[s]; k < visit.slab_starts[s + 1]; ++k) {
-        const double x = fractions[3 * visit.atoms[k]];
-        lowest = std::min(lowest, (x - std::floor(x)) * nx);
-        highest = std::max(highest, (x - std::floor(x)) * nx);
+        const auto x = loremd::window_start(fractions[3 * visit.atoms[k]], nx, order).first;
+        lowest = std::min(lowest, x);
+        highest = std::max(highest, x);
       }
-      expect(lowest >= end_of_last, "slabs follow each other");
+      expect(lowest > end_of_last, "slabs follow each other");
       end_of_last = highest;
     }
   }

@@ -53,7 +53,7 @@ def test_sizes(size, axis, dtype):
 @pytest.mark.parametrize("channels", CHANNELS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_channels(shape, channels, dtype):
-    """Odd and even nz; points that are whole numbers of 16, 32 and 64 bytes."""
+    """Odd and even nz; points that are whole vectors, and points that share them."""
     check(shape, channels, dtype)
 
 

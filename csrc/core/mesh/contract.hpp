@@ -11,7 +11,7 @@ namespace loremd {
 template <int Longest, int P, class Channels, class T>
 LOREMD_INLINE void contract(Channels channels, const T *weights, const T *sums, T *values) {
   const auto column = [&](int c, auto zero) LOREMD_INLINE_LAMBDA {
-    const auto stride = stride_of<T>(channels);
+    const auto stride = stride_of(channels);
     auto sum = zero;
     LOREMD_UNROLL
     for (int k = 0; k < P; ++k) sum += weights[k] * load<decltype(zero)>(sums + k * stride + c);
@@ -19,12 +19,12 @@ LOREMD_INLINE void contract(Channels channels, const T *weights, const T *sums, 
   };
   if constexpr (is_single<Channels>) {
     values[0] = dot(std::integral_constant<int, window_lanes(P)>{}, weights, sums);
-  } else if constexpr (is_padded<T, Channels>) {
-    constexpr auto stride = decltype(stride_of<T>(channels)){};
-    alignas(64) T padded[stride];
+  } else if constexpr (!std::is_same_v<Channels, int>) {
+    constexpr std::integral_constant<int, whole_vectors<T>(Channels::value)> lanes{};
+    alignas(64) T filled[lanes];
     for_each_vector<T, Longest>(
-        stride, [&](int c, auto zero) LOREMD_INLINE_LAMBDA { store(padded + c, column(c, zero)); });
-    std::memcpy(values, padded, channels * sizeof(T));
+        lanes, [&](int c, auto zero) LOREMD_INLINE_LAMBDA { store(filled + c, column(c, zero)); });
+    std::memcpy(values, filled, channels * sizeof(T));
   } else {
     for_each_vector<T, Longest>(channels, [&](int c, auto zero) LOREMD_INLINE_LAMBDA {
       store(values + c, column(c, zero));

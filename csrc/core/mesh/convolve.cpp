@@ -2,23 +2,28 @@
 #include "mesh/convolve.hpp"
 
 #include <algorithm>
-#include <new>
+#include <numeric>
+#include <vector>
+
+#include "mesh/layout.hpp"
 
 namespace loremd {
 namespace {
 
-// Sequences that are transformed together, in vectors: they share the angles, and fill cache lines.
-// Two buffers of this many times 200 vectors stay within the second-level cache.
+// Vectors that are transformed together: they share the angles, and fill cache lines. Two buffers
+// of this many times 200 vectors stay within the second-level cache.
 constexpr int side_by_side = 4;
 
-// Memory for two sequences of `n` elements, aligned for any vector.
+// Memory for two sequences of `n` elements of `width` vectors, aligned for any vector; one vector
+// more may be written behind the first.
 template <class V>
 class Buffers {
  public:
-  explicit Buffers(int n) : memory_(2 * size_t(n) * side_by_side * sizeof(V) + 64) {
+  Buffers(int64_t n, int width)
+      : memory_((2 * static_cast<size_t>(n) * width + 1) * sizeof(V) + line_bytes) {
     const auto address = reinterpret_cast<uintptr_t>(memory_.data());
-    first = reinterpret_cast<V *>((address + 63) / 64 * 64);
-    second = first + size_t(n) * side_by_side;
+    first = reinterpret_cast<V *>((address + line_bytes - 1) / line_bytes * line_bytes);
+    second = first + n * width;
   }
   V *first, *second;
 
@@ -26,36 +31,84 @@ class Buffers {
   std::vector<unsigned char> memory_;
 };
 
-// Calls body(ComplexLanes) with the longest vectors of the machine that a point is a whole number
-// of.
+// Calls body(ComplexLanes) with the longest vectors of the machine.
 template <class T, class Body>
-void dispatch_lanes(const MeshShape &shape, Body &&body) {
-  const int64_t bytes = shape.stride * sizeof(T);
-  if (LOREMD_HAS_WIDE && bytes % 64 == 0) return body(ComplexLanes<T, 64>{});
-  if (bytes % 32 == 0) return body(ComplexLanes<T, 32>{});
-  body(ComplexLanes<T, 16>{});
+void dispatch_lanes(Body &&body) {
+  if (LOREMD_HAS_WIDE) return body(ComplexLanes<T, 64>{});
+  body(ComplexLanes<T, 32>{});
 }
 
-// Transforms `count` sequences that lie `apart` vectors from each other and whose elements are
-// `step` vectors apart, each element being `width` vectors long.
+// Vectors that hold the points of a row; the last one may reach into the halo.
+template <class Lanes>
+int64_t vectors_of_row(const MeshShape &shape) {
+  return (shape.points[2] * shape.stride + Lanes::lanes - 1) / Lanes::lanes;
+}
+
+// Rows that lie side by side in whole vectors, in at least `side_by_side` of them.
+template <class Lanes>
+int rows_together(const MeshShape &shape) {
+  const auto stride = static_cast<int>(shape.stride);
+  const int rows = Lanes::lanes / std::gcd(stride, Lanes::lanes);
+  const int vectors = rows * stride / Lanes::lanes;
+  return rows * ((side_by_side + vectors - 1) / vectors);
+}
+
+// Transforms `count` rows along z. The points of the rows are brought side by side as they are;
+// whole vectors are copied, whose ends are overwritten by the next point, or belong to the halo.
 template <class Lanes, class T, class V>
-LOREMD_INLINE void transform_rows(const FftPlan<T> &plan, bool inverse, int count, int64_t apart,
-                                  int64_t step, int width, V *from, Buffers<V> &buffers) {
-  const int wide = count * width;
-  for (int c = 0; c < count; ++c) {
-    for (int i = 0; i < plan.n; ++i) {
-      for (int v = 0; v < width; ++v) {
-        buffers.first[i * wide + c * width + v] = from[c * apart + i * step + v];
+LOREMD_INLINE void transform_along_z(const MeshShape &shape, const FftPlan<T> &plan, bool inverse,
+                                     int64_t count, int width, T *rows, Buffers<V> &buffers) {
+  const int64_t row = shape.row_size(), stride = shape.stride;
+  const int64_t element = width * Lanes::lanes;
+  T *const together = reinterpret_cast<T *>(buffers.first);
+  for (int i = 0; i < plan.n; ++i) {
+    for (int64_t r = 0; r < count; ++r) {
+      for (int64_t c = 0; c < stride; c += Lanes::lanes) {
+        store(together + i * element + r * stride + c, load<V>(rows + r * row + i * stride + c));
       }
     }
   }
-  const V *to = fft<Lanes>(plan, inverse, wide, buffers.first, buffers.second);
-  for (int c = 0; c < count; ++c) {
-    for (int i = 0; i < plan.n; ++i) {
-      for (int v = 0; v < width; ++v) {
-        from[c * apart + i * step + v] = to[i * wide + c * width + v];
+  const T *to =
+      reinterpret_cast<const T *>(fft<Lanes>(plan, inverse, width, buffers.first, buffers.second));
+  for (int i = 0; i < plan.n; ++i) {
+    for (int64_t r = 0; r < count; ++r) {
+      for (int64_t c = 0; c < stride; c += Lanes::lanes) {
+        store(rows + r * row + i * stride + c, load<V>(to + i * element + r * stride + c));
       }
     }
+  }
+}
+
+// buffer <- n times `width` vectors side by side, `step` values apart; and back.
+template <class Lanes, class T, class V>
+LOREMD_INLINE void gather(int n, int64_t step, int width, const T *from, V *buffer) {
+  for (int i = 0; i < n; ++i) {
+    for (int v = 0; v < width; ++v)
+      buffer[i * width + v] = load<V>(from + i * step + v * Lanes::lanes);
+  }
+}
+template <class Lanes, class T, class V>
+LOREMD_INLINE void scatter(int n, int64_t step, int width, const V *buffer, T *to) {
+  for (int i = 0; i < n; ++i) {
+    for (int v = 0; v < width; ++v) store(to + i * step + v * Lanes::lanes, buffer[i * width + v]);
+  }
+}
+
+// Transforms the sequences that begin with `width` vectors side by side and go on `step` values
+// further on.
+template <class Lanes, class T, class V>
+LOREMD_INLINE void transform_across(const FftPlan<T> &plan, bool inverse, int64_t step, int width,
+                                    T *from, Buffers<V> &buffers) {
+  gather<Lanes>(plan.n, step, width, from, buffers.first);
+  scatter<Lanes>(plan.n, step, width,
+                 fft<Lanes>(plan, inverse, width, buffers.first, buffers.second), from);
+}
+
+// Calls body(first, number) for the vectors of a row.
+template <class Body>
+LOREMD_INLINE void for_each_block(int64_t vectors, Body &&body) {
+  for (int64_t v = 0; v < vectors; v += side_by_side) {
+    body(v, static_cast<int>(std::min<int64_t>(side_by_side, vectors - v)));
   }
 }
 
@@ -63,38 +116,50 @@ template <class Lanes, class T>
 LOREMD_CLONES void transform_planes_in(Lanes, const MeshShape &planes, const MeshFft<T> &fft,
                                        bool inverse, PlaneAxes axes, T *mesh) {
   using V = typename Lanes::V;
-  const int64_t per_point = planes.stride / Lanes::lanes;
-  const int64_t row = planes.row_size() / Lanes::lanes, plane = planes.plane_size() / Lanes::lanes;
-  const int64_t ny = planes.points[1], row_vectors = planes.points[2] * per_point;
-  Buffers<V> buffers(static_cast<int>(std::max(planes.points[1], planes.points[2] * per_point)));
-  V *const start = reinterpret_cast<V *>(mesh);
+  const int64_t ny = planes.points[1], row = planes.row_size(), rows = rows_together<Lanes>(planes);
+  const int width = static_cast<int>(rows * planes.stride / Lanes::lanes);
+  Buffers<V> buffers_z(planes.points[2], width), buffers_y(ny, side_by_side);
   for (int64_t x = 0; x < planes.points[0]; ++x) {
-    V *const first = start + x * plane;
+    T *const plane = mesh + x * planes.plane_size();
     for (int step = 0; step < 2; ++step) {
       const bool along_z = (step == 0) != inverse;
       if (axes == (along_z ? PlaneAxes::y : PlaneAxes::z)) continue;
       if (along_z) {
-        for (int64_t y = 0; y < ny; y += side_by_side) {
-          transform_rows<Lanes>(fft.z, inverse,
-                                static_cast<int>(std::min<int64_t>(side_by_side, ny - y)), row,
-                                per_point, static_cast<int>(per_point), first + y * row, buffers);
+        for (int64_t y = 0; y < ny; y += rows) {
+          transform_along_z<Lanes>(planes, fft.z, inverse, std::min(rows, ny - y), width,
+                                   plane + y * row, buffers_z);
         }
       } else {
-        for (int64_t z = 0; z < row_vectors; z += side_by_side) {
-          transform_rows<Lanes>(fft.y, inverse, 1, 0, row,
-                                static_cast<int>(std::min<int64_t>(side_by_side, row_vectors - z)),
-                                first + z, buffers);
-        }
+        for_each_block(vectors_of_row<Lanes>(planes), [&](int64_t v,
+                                                          int count) LOREMD_INLINE_LAMBDA {
+          transform_across<Lanes>(fft.y, inverse, row, count, plane + v * Lanes::lanes, buffers_y);
+        });
       }
     }
   }
 }
 
-template <class V>
-LOREMD_INLINE auto lane_sum(const V &values) {
-  auto sum = values[0];
-  for (int k = 1; k < static_cast<int>(sizeof(V) / sizeof(sum)); ++k) sum += values[k];
-  return sum;
+// The points of a vector in a row: lane l belongs to point first + lanes[l].
+template <class Lanes>
+struct alignas(line_bytes) PointsOfVector {
+  int64_t first;
+  typename Lanes::Mask lanes;
+
+  PointsOfVector(int64_t vector, int64_t stride) : first(vector * Lanes::lanes / stride) {
+    for (int l = 0; l < Lanes::lanes; ++l) {
+      lanes[l] = static_cast<typename Lanes::Index>((vector * Lanes::lanes + l) / stride - first);
+    }
+  }
+};
+
+// correlation(point) += the products of its channels, points below nz
+template <class Lanes, class V, class T>
+LOREMD_INLINE void add_products(const PointsOfVector<Lanes> &points, int64_t nz, const V &products,
+                                T *correlation) {
+  for (int l = 0; l < Lanes::lanes; ++l) {
+    const int64_t z = points.first + points.lanes[l];
+    if (z < nz) correlation[z] += products[l];
+  }
 }
 
 template <class Lanes, class T>
@@ -104,37 +169,33 @@ LOREMD_CLONES void convolve_columns_in(Lanes, const ColumnCall<T> &call, const M
   const MeshShape &shape = call.shape;
   const FftPlan<T> &plan = fft_of.x;
   const int64_t ny = shape.points[1], nz = shape.points[2];
-  const int64_t per_point = shape.stride / Lanes::lanes, row_vectors = nz * per_point;
-  const int64_t row = shape.row_size() / Lanes::lanes, plane = shape.plane_size() / Lanes::lanes;
-  Buffers<V> buffers(plan.n);
+  const int64_t plane = shape.plane_size();
+  std::vector<PointsOfVector<Lanes>> points;
+  for (int64_t v = 0; v < vectors_of_row<Lanes>(shape); ++v) points.emplace_back(v, shape.stride);
+  Buffers<V> buffers(plan.n, side_by_side);
   for (int64_t y = begin; y < end; ++y) {
-    V *const first = reinterpret_cast<V *>(mesh) + y * row;
-    V *const kept = reinterpret_cast<V *>(call.spectrum) + y * row;
-    const V *const other = reinterpret_cast<const V *>(call.other) + y * row;
-    for (int64_t z = 0; z < row_vectors; z += side_by_side) {
-      const int width = static_cast<int>(std::min<int64_t>(side_by_side, row_vectors - z));
-      for (int x = 0; x < plan.n; ++x) {
-        for (int v = 0; v < width; ++v) buffers.first[x * width + v] = first[x * plane + z + v];
-      }
+    for_each_block(points.size(), [&](int64_t block, int width) LOREMD_INLINE_LAMBDA {
+      const int64_t first = y * shape.row_size() + block * Lanes::lanes;
+      gather<Lanes>(plan.n, plane, width, mesh + first, buffers.first);
       V *const spectrum = fft<Lanes>(plan, false, width, buffers.first, buffers.second);
+      if (call.spectrum) scatter<Lanes>(plan.n, plane, width, spectrum, call.spectrum + first);
       for (int x = 0; x < plan.n; ++x) {
+        const int64_t k = (x * ny + y) * nz;
         for (int v = 0; v < width; ++v) {
           V &value = spectrum[x * width + v];
-          const int64_t k = (x * ny + y) * nz + (z + v) / per_point;
-          if (call.spectrum) kept[x * plane + z + v] = value;
+          const PointsOfVector<Lanes> &of = points[block + v];
           if (call.correlation) {
-            const V &partner = call.other ? other[x * plane + z + v] : value;
-            call.correlation[k] += lane_sum(partner * value);
+            const int64_t place = first + x * plane + v * Lanes::lanes;
+            const V partner = call.other ? load<V>(call.other + place) : value;
+            add_products(of, nz, partner * value, call.correlation + k);
           }
-          value *= call.influence[k];
+          value *= __builtin_shuffle(load<V>(call.influence + k + of.first), of.lanes);
         }
       }
       V *const free = spectrum == buffers.first ? buffers.second : buffers.first;
       const V *const back = fft<Lanes>(plan, true, width, spectrum, free);
-      for (int x = 0; x < plan.n; ++x) {
-        for (int v = 0; v < width; ++v) first[x * plane + z + v] = back[x * width + v];
-      }
-    }
+      scatter<Lanes>(plan.n, plane, width, back, mesh + first);
+    });
   }
 }
 
@@ -171,14 +232,13 @@ template <class T>
 void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inverse, T *mesh,
                       PlaneAxes axes) {
   dispatch_lanes<T>(
-      planes, [&](auto lanes) { transform_planes_in(lanes, planes, fft, inverse, axes, mesh); });
+      [&](auto lanes) { transform_planes_in(lanes, planes, fft, inverse, axes, mesh); });
 }
 
 template <class T>
 void convolve_columns(const ColumnCall<T> &call, const MeshFft<T> &fft, int64_t begin, int64_t end,
                       T *mesh) {
-  dispatch_lanes<T>(call.shape,
-                    [&](auto lanes) { convolve_columns_in(lanes, call, fft, begin, end, mesh); });
+  dispatch_lanes<T>([&](auto lanes) { convolve_columns_in(lanes, call, fft, begin, end, mesh); });
 }
 
 template <class T>

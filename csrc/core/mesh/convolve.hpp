@@ -22,19 +22,19 @@ struct MeshFft {
   explicit MeshFft(const MeshPoints &points) : x(points[0]), y(points[1]), z(points[2]) {}
 };
 
-// Whether the steps below take a mesh: its points must be whole vectors of 16, 32 or 64 bytes, as
-// mesh_layout makes them for more than one channel. The padding of a point is transformed, too.
+// Whether the steps below take a mesh: one of more than one channel, in a layout of
+// mesh/layout.hpp. The padding of a point is transformed, too; what they leave in the halo has no
+// meaning.
 template <class T>
 bool transforms_in_place(const MeshShape &shape) {
-  return shape.channels > 1 && shape.stride * sizeof(T) % 16 == 0;
+  return shape.channels > 1;
 }
 
 enum class PlaneAxes { both, y, z };
 
 // Transforms the points of all planes of `shape` along z and y (inverse: along y and z), or along
 // one of them, without a factor. `planes` are some of a mesh, shape.planes(begin, end), from
-// address `mesh` on; the halo is left alone. They may be part of a box in which these axes are
-// whole.
+// address `mesh` on. They may be part of a box in which these axes are whole.
 template <class T>
 void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inverse, T *mesh,
                       PlaneAxes axes = PlaneAxes::both);
@@ -44,7 +44,8 @@ void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inver
 template <class T>
 struct ColumnCall {
   MeshShape shape;
-  const T *influence;  // (nx, ny, nz), even in k; factor 1 / (points of the mesh) included
+  const T *influence;  // (nx, ny, nz), even in k; factor 1 / (points of the mesh) included; the
+                       // values of a vector behind the end are read, and not used
   T *spectrum;         // null, or the transformed mesh before the product is stored here
   const T *other;      // null, or such a spectrum of another mesh
   T *correlation;      // null, or (nx, ny, nz) += sum over channels of Re(conj(other) transformed

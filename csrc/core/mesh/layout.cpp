@@ -10,7 +10,7 @@ namespace {
 
 // Rows a multiple of this many bytes apart fall into the same lines of the first-level cache.
 constexpr int64_t cache_period = 4096;
-constexpr int64_t least_offset = 320;
+constexpr int64_t least_offset = 256;
 
 bool rows_collide(int64_t row_bytes) {
   const int64_t offset = row_bytes % cache_period;
@@ -26,41 +26,64 @@ void for_each_row(const MeshShape &shape, Body &&body) {
   }
 }
 
-// Calls body(point, what it stands for) for the points of the halo, as places in a row; a mesh
+// Calls body(point, the one it stands for) for the points of the halo; a mesh
 // shorter than its halo comes round several times.
 template <class Body>
 void for_each_halo_point(const MeshShape &shape, Body &&body) {
   const int64_t nz = shape.points[2];
-  for (int64_t z = nz; z < nz + shape.halo; ++z) body(z * shape.stride, z % nz * shape.stride);
+  for (int64_t z = nz; z < nz + shape.halo; ++z) body(z, z % nz);
+}
+
+// Copies points between rows that differ in their padding; that of `to` becomes zero.
+template <class T>
+void copy_row(int64_t points, int64_t channels, const T *from, int64_t from_stride, T *to,
+              int64_t to_stride) {
+  if (from_stride == to_stride) {
+    std::copy_n(from, points * channels, to);
+    return;
+  }
+  for (int64_t z = 0; z < points; ++z, from += from_stride, to += to_stride) {
+    std::fill(std::copy_n(from, channels, to), to + to_stride, T(0));
+  }
 }
 
 template <class T>
 void fold_row(const MeshShape &shape, T *row) {
   for_each_halo_point(shape, [&](int64_t halo, int64_t point) {
-    for (int64_t c = 0; c < shape.channels; ++c) row[point + c] += row[halo + c];
+    for (int64_t c = 0; c < shape.stride; ++c) {
+      row[point * shape.stride + c] += row[halo * shape.stride + c];
+    }
   });
 }
 
 template <class T>
 void fill_row(const MeshShape &shape, T *row) {
   for_each_halo_point(shape, [&](int64_t halo, int64_t point) {
-    std::copy_n(row + point, shape.stride, row + halo);
+    std::copy_n(row + point * shape.stride, shape.stride, row + halo * shape.stride);
   });
+}
+
+MeshShape with_halo(MeshShape shape, int64_t least, int bytes) {
+  shape.stride = channel_stride(static_cast<int>(shape.channels));
+  shape.halo = least;
+  const auto fits = [&](int64_t row_bytes) {
+    return row_bytes % line_bytes == 0 && !rows_collide(row_bytes);
+  };
+  while (!fits(shape.row_size() * bytes)) ++shape.halo;
+  return shape;
 }
 
 }  // namespace
 
 MeshShape mesh_layout(const std::array<int64_t, 3> &points, int64_t channels, int order,
                       int bytes) {
-  check(order >= smallest_order && order <= largest_order, "order is ", order,
-        "; allowed: ", smallest_order, " to ", largest_order);
+  check_order(order);
   check_mesh(points, order);
-  MeshShape shape{points, channels};
-  shape.stride = channel_stride(static_cast<int>(channels), bytes);
-  shape.halo = window_lanes(order) - 1;
-  if (channels == 0) return shape;
-  while (rows_collide(shape.row_size() * bytes)) ++shape.halo;
-  return shape;
+  return with_halo({points, channels}, window_lanes(order), bytes);
+}
+
+MeshShape mesh_layout(const std::array<int64_t, 3> &points, int64_t channels, int bytes) {
+  return with_halo({points, channels}, window_lanes(smallest_order), bytes);
 }
 
 template <class T>
@@ -75,38 +98,40 @@ void fill_halo(const MeshShape &shape, T *mesh) {
 
 template <class T>
 void pack_mesh(const MeshShape &shape, const T *compact, T *mesh) {
-  const int64_t channels = shape.channels;
   for_each_row(shape, [&](int64_t row, int64_t compact_row) {
-    for (int64_t z = 0; z < shape.points[2]; ++z) {
-      T *point = mesh + row + z * shape.stride;
-      std::copy_n(compact + compact_row + z * channels, channels, point);
-      std::fill(point + channels, point + shape.stride, T(0));
-    }
+    copy_row(shape.points[2], shape.channels, compact + compact_row, shape.channels, mesh + row,
+             shape.stride);
     fill_row(shape, mesh + row);
   });
 }
 
 template <class T>
-void unpack_mesh(const MeshShape &shape, const T *mesh, T *compact) {
-  const int64_t nz = shape.points[2], channels = shape.channels;
+void copy_points(const MeshShape &shape, const T *mesh, T *compact) {
   for_each_row(shape, [&](int64_t row, int64_t compact_row) {
-    const T *from = mesh + row;
-    T *to = compact + compact_row;
-    for (int64_t z = 0; z < nz; ++z) {
-      std::copy_n(from + z * shape.stride, channels, to + z * channels);
-    }
-    for (int64_t z = nz; z < nz + shape.halo; ++z) {
-      for (int64_t c = 0; c < channels; ++c) {
-        to[z % nz * channels + c] += from[z * shape.stride + c];
-      }
-    }
+    copy_row(shape.points[2], shape.channels, mesh + row, shape.stride, compact + compact_row,
+             shape.channels);
   });
 }
 
-#define LOREMD_INSTANTIATE(T)                                 \
-  template void fold_halo(const MeshShape &, T *);            \
-  template void fill_halo(const MeshShape &, T *);            \
-  template void pack_mesh(const MeshShape &, const T *, T *); \
+template <class T>
+void unpack_mesh(const MeshShape &shape, const T *mesh, T *compact) {
+  const int64_t channels = shape.channels;
+  for_each_row(shape, [&](int64_t row, int64_t compact_row) {
+    const T *from = mesh + row;
+    T *to = compact + compact_row;
+    copy_row(shape.points[2], channels, from, shape.stride, to, channels);
+    for_each_halo_point(shape, [&](int64_t halo, int64_t point) {
+      for (int64_t c = 0; c < channels; ++c)
+        to[point * channels + c] += from[halo * shape.stride + c];
+    });
+  });
+}
+
+#define LOREMD_INSTANTIATE(T)                                   \
+  template void fold_halo(const MeshShape &, T *);              \
+  template void fill_halo(const MeshShape &, T *);              \
+  template void pack_mesh(const MeshShape &, const T *, T *);   \
+  template void copy_points(const MeshShape &, const T *, T *); \
   template void unpack_mesh(const MeshShape &, const T *, T *);
 LOREMD_INSTANTIATE(float)
 LOREMD_INSTANTIATE(double)

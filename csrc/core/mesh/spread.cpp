@@ -1,49 +1,161 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "mesh/spread.hpp"
 
+#include <algorithm>
 #include <vector>
 
 namespace loremd {
 namespace {
 
-// row(k, c) = weights(k) * charges(c), in the layout of the mesh
-template <int Longest, int P, class Channels, class T>
-LOREMD_INLINE void outer_product(Channels channels, const T *weights, const T *charges, T *row) {
-  if constexpr (is_single<Channels>) {
-    for (int k = 0; k < window_lanes(P); ++k) row[k] = weights[k] * charges[0];
-  } else if constexpr (is_padded<T, Channels>) {
-    constexpr auto stride = decltype(stride_of<T>(channels)){};
-    alignas(64) T padded[stride] = {};
-    std::memcpy(padded, charges, channels * sizeof(T));
-    for_each_vector<T, Longest>(stride, [&](int c, auto zero) LOREMD_INLINE_LAMBDA {
-      const auto charge = load<decltype(zero)>(padded + c);
-      for (int k = 0; k < P; ++k) store(row + k * stride + c, weights[k] * charge);
-    });
-  } else {
-    const int stride = stride_of<T>(channels);
-    for (int k = 0; k < P; ++k) {
-      for (int c = 0; c < channels; ++c) row[k * stride + c] = weights[k] * charges[c];
-      for (int c = channels; c < stride; ++c) row[k * stride + c] = 0;
-    }
-  }
+// Rows of a plane of P x P sums that fit the registers, all parts being about the same.
+template <int Longest, int P>
+constexpr int rows_in_registers() {
+  const int registers = Longest == 64 ? 30 : 13;
+  const int most = std::max(1, registers / P), parts = (P + most - 1) / most;
+  return (P + parts - 1) / parts;
 }
 
+// Atoms whose windows start in the same column (x, y) of the mesh, by ascending z. They are spread
+// together: a vector of mesh values is read and written once for all atoms that touch it, whose
+// contributions are summed up in registers, rather than once for each. The contribution of an atom
+// is the outer product of
+//
+//   plane   (P, P)                weights along x and y
+//   row     vectors from `begin` to `end` of the mesh's row, the whole ones that hold the window:
+//           weights along z times charges, zero around the window
+template <int Longest, int P, class T>
+class Column {
+  using V = typename Vector<T, Longest>::type;
+  static constexpr int lanes = Vector<T, Longest>::lanes;
+
+ public:
+  static constexpr int most_atoms = 32;
+
+  // `memory` for most_atoms * row_room(stride) values.
+  Column(int stride, T *mesh, T *memory) : stride_(stride), mesh_(mesh), rows_(memory) {}
+
+  // Room for a row, and for a vector that starts at its last point.
+  static constexpr int row_room(int stride) {
+    return ((P * stride + 2 * lanes - 2) / lanes + 1) * lanes;
+  }
+
+  template <class Window, class Channels>
+  LOREMD_INLINE void add(const Window &window, Channels channels, const T *charges) {
+    if (atoms_ == most_atoms || !continues(window)) {
+      flush();
+      std::copy_n(window.x, P, x_);
+      std::copy_n(window.y, P, y_);
+    }
+    last_z_ = window.z;
+    const auto stride = stride_of(channels);
+    const int offset = static_cast<int>(window.z % lanes);
+    begin_[atoms_] = window.z / lanes;
+    end_[atoms_] = (window.z + P * stride + lanes - 1) / lanes;
+    const auto &[wx, wy, wz] = window.weights;
+    fill_row(channels, offset, wz, charges, rows_ + atoms_ * row_room(stride));
+    for (int kx = 0; kx < P; ++kx) {
+      for (int ky = 0; ky < P; ++ky) planes_[atoms_][kx * P + ky] = wx[kx] * wy[ky];
+    }
+    ++atoms_;
+  }
+
+  // Brings what is there to the mesh.
+  LOREMD_INLINE void flush() {
+    constexpr int R = rows_in_registers<Longest, P>();
+    int first = 0, last = 0;  // of the atoms that touch a vector
+    for (int64_t vector = begin_[0]; first < atoms_; ++vector) {
+      while (last < atoms_ && begin_[last] <= vector) ++last;
+      while (first < last && end_[first] <= vector) ++first;
+      if (first == last) {
+        if (last < atoms_) vector = begin_[last] - 1;
+        continue;
+      }
+      for (int kx = 0; kx + R <= P; kx += R) add_rows<R>(kx, first, last, vector);
+      if constexpr (P % R != 0) add_rows<P % R>(P - P % R, first, last, vector);
+    }
+    atoms_ = 0;
+  }
+
+ private:
+  template <class Window>
+  LOREMD_INLINE bool continues(const Window &window) const {
+    return atoms_ > 0 && window.x[0] == x_[0] && window.y[0] == y_[0] && window.z >= last_z_;
+  }
+
+  // The charges are copied to whole vectors, so that each point overwrites what the one before
+  // left behind its own channels.
+  template <class Channels>
+  LOREMD_INLINE void fill_row(Channels channels, int offset, const T *wz, const T *charges,
+                              T *row) const {
+    const auto stride = stride_of(channels);
+    const int room = row_room(stride);
+    for (int i = 0; i < room; i += lanes) store(row + i, V{});
+    if constexpr (is_single<Channels> || std::is_same_v<Channels, int>) {
+      for (int k = 0; k < P; ++k) {
+        for (int c = 0; c < channels; ++c) row[offset + k * stride + c] = wz[k] * charges[c];
+      }
+    } else {
+      constexpr std::integral_constant<int, whole_vectors<T>(Channels::value)> filled{};
+      alignas(64) T copy[filled] = {};
+      std::memcpy(copy, charges, channels * sizeof(T));
+      for (int k = 0; k < P; ++k) {
+        T *const point = row + offset + k * stride;
+        for_each_vector<T, Longest>(filled, [&](int c, auto zero) LOREMD_INLINE_LAMBDA {
+          store(point + c, wz[k] * load<decltype(zero)>(copy + c));
+        });
+      }
+    }
+  }
+
+  // Sums of the atoms from `first` to `last` for R rows kx of the plane, added to the mesh.
+  template <int R>
+  LOREMD_INLINE void add_rows(int kx, int first, int last, int64_t vector) {
+    V sums[R][P] = {};
+    const int room = row_room(stride_);
+    for (int a = first; a < last; ++a) {
+      const V row = load<V>(rows_ + a * room + (vector - begin_[a]) * lanes);
+      const T *plane = planes_[a] + kx * P;
+      LOREMD_UNROLL
+      for (int i = 0; i < R; ++i) {
+        LOREMD_UNROLL
+        for (int ky = 0; ky < P; ++ky) sums[i][ky] += plane[i * P + ky] * row;
+      }
+    }
+    T *start = mesh_ + vector * lanes;
+    LOREMD_UNROLL
+    for (int i = 0; i < R; ++i) {
+      LOREMD_UNROLL
+      for (int ky = 0; ky < P; ++ky) {
+        T *to = start + x_[kx + i] + y_[ky];
+        store(to, load<V>(to) + sums[i][ky]);
+      }
+    }
+  }
+
+  const int stride_;
+  T *const mesh_, *const rows_;
+  int atoms_ = 0;
+  int64_t x_[P], y_[P], last_z_ = 0;
+  int64_t begin_[most_atoms] = {}, end_[most_atoms];
+  alignas(64) T planes_[most_atoms][P * P];
+};
+
 template <int Longest, int P, class T, class Channels>
-LOREMD_INLINE void spread_atoms(const MeshCall<T> &call, Channels channels, const T *charges,
-                                T *mesh, T *workspace) {
-  const auto length = row_length<P, T>(channels);
-  RowBuffer<P, T, Channels> row(workspace, channels);
-  for_each_window<Longest, P, 0>(
-      call, charges, channels, [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
-        const auto &[wx, wy, wz] = window.weights;
-        outer_product<Longest, P>(channels, wz, charges + i * channels, row.values);
-        for (int kx = 0; kx < P; ++kx) {
-          for (int ky = 0; ky < P; ++ky) {
-            add_scaled<Longest>(length, wx[kx] * wy[ky], row.values,
-                                mesh + window.x[kx] + window.y[ky] + window.z);
-          }
-        }
-      });
+LOREMD_INLINE void spread_columns(const MeshCall<T> &call, Channels channels, const T *charges,
+                                  T *mesh) {
+  using ColumnOf = Column<Longest, P, T>;
+  struct alignas(line_bytes) Line {
+    T values[line_bytes / sizeof(T)];
+  };
+  const int stride = stride_of(channels);
+  std::vector<Line> memory(ColumnOf::most_atoms * ColumnOf::row_room(stride) * sizeof(T) /
+                           line_bytes);
+  ColumnOf column(stride, mesh, memory.data()->values);
+  for_each_window<Longest, P, 0>(call, charges, channels,
+                                 [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
+                                   column.add(window, channels, charges + i * channels);
+                                 });
+  column.flush();
 }
 
 // Weights replaced by their derivative along the direction of each atom.
@@ -82,9 +194,8 @@ void spread(const MeshCall<T> &call, const T *charges, T *mesh) {
         spread_along_directions<longest(), P>(call, charges, mesh);
       });
     } else {
-      std::vector<T> workspace(workspace_size<P, T>(channels, 1));
       with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
-        spread_atoms<longest(), P>(call, channels, charges, mesh, workspace.data());
+        spread_columns<longest(), P>(call, channels, charges, mesh);
       });
     }
   });

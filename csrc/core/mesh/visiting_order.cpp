@@ -5,43 +5,51 @@
 #include <cmath>
 #include <numeric>
 
+#include "mesh/window.hpp"
 #include "simd.hpp"
 
 namespace loremd {
 namespace {
 
-constexpr int block_points = 8;
+// The columns are visited by ascending x within strips of about this many y: what their windows
+// have in common stays in the second-level cache.
+constexpr int64_t strip_columns = 16;
 
-// A mesh of this size stays in the second-level cache whatever the order of the atoms.
-constexpr int64_t cached_values = 1 << 18;
+// A slab is at least this thick, because its windows reach into the next one.
+constexpr int least_thickness = 8;
 
-// Blocks of 8 x 8 x 8 points; the last one of an axis takes what is left, up to 15 points.
-struct Blocks {
-  std::array<int32_t, 3> number;
-  std::array<double, 3> per_cell;  // blocks in a cell vector, a fraction included
+// The columns (x, y) of a mesh in the order of the visit.
+struct Columns {
+  std::vector<int64_t> slab_begins;  // first x of each slab, and the number of x
+  std::vector<int32_t> ranks;        // (x, y)
 
-  explicit Blocks(const MeshShape &shape) {
-    for (int a = 0; a < 3; ++a) {
-      number[a] = std::max(1, static_cast<int32_t>(shape.points[a] / block_points));
-      per_cell[a] = static_cast<double>(shape.points[a]) / block_points;
+  Columns(const MeshShape &shape, int order) : ranks(shape.points[0] * shape.points[1]) {
+    const auto [nx, ny, nz] = shape.points;
+    const int64_t slabs = std::max<int64_t>(1, nx / std::max(order, least_thickness) / 2 * 2);
+    for (int64_t s = 0; s <= slabs; ++s) slab_begins.push_back(s * nx / slabs);
+    int32_t rank = 0;
+    for (int64_t s = 0; s < slabs; ++s) {
+      for (int64_t strip = 0; strip < ny; strip += strip_columns) {
+        for (int64_t x = slab_begins[s]; x < slab_begins[s + 1]; ++x) {
+          for (int64_t y = strip; y < std::min(strip + strip_columns, ny); ++y) {
+            ranks[x * ny + y] = rank++;
+          }
+        }
+      }
     }
   }
-  int32_t per_layer() const { return number[1] * number[2]; }
 };
 
-// Counts the atoms of block b in counts[b + 1].
-LOREMD_CLONES void find_blocks(const double *fractions, int64_t n, const Blocks &blocks,
-                               int32_t *block_of, int32_t *counts) {
+// Where the windows of the atoms start: the rank of the column, and z.
+LOREMD_CLONES void find_starts(const double *fractions, int64_t n, const MeshShape &shape,
+                               int order, const int32_t *ranks, int32_t *column, int32_t *z) {
+  const int64_t ny = shape.points[1];
   for (int64_t i = 0; i < n; ++i) {
-    int32_t block = 0;
-    for (int a = 0; a < 3; ++a) {
-      const double fraction = fractions[3 * i + a];
-      const auto place =
-          static_cast<int32_t>((fraction - std::floor(fraction)) * blocks.per_cell[a]);
-      block = block * blocks.number[a] + std::min(place, blocks.number[a] - 1);
-    }
-    block_of[i] = block;
-    ++counts[block + 1];
+    int64_t first[3];
+    for (int a = 0; a < 3; ++a)
+      first[a] = window_start(fractions[3 * i + a], shape.points[a], order).first;
+    column[i] = ranks[first[0] * ny + first[1]];
+    z[i] = static_cast<int32_t>(first[2]);
   }
 }
 
@@ -66,13 +74,16 @@ void check_finite(const double *fractions, int64_t n) {
   }
 }
 
-// First layer of blocks along x of each slab, and their number.
-std::vector<int64_t> slab_layers(int64_t layers, int order) {
-  const int64_t thickness = (order + block_points - 1) / block_points;
-  const int64_t slabs = std::max<int64_t>(1, layers / thickness / 2 * 2);
-  std::vector<int64_t> first(slabs + 1);
-  for (int64_t s = 0; s <= slabs; ++s) first[s] = s * layers / slabs;
-  return first;
+// The atoms, in the order given, by ascending key, equal ones as they were: a counting sort.
+// Returns the end of each key's atoms.
+std::vector<int32_t> sort_by(const std::vector<int32_t> &keys, int64_t number_of_keys,
+                             const int32_t *given, int32_t *sorted) {
+  std::vector<int32_t> places(number_of_keys + 1);
+  for (const int32_t key : keys) ++places[key + 1];
+  std::partial_sum(places.begin(), places.end(), places.begin());
+  const auto n = static_cast<int64_t>(keys.size());
+  for (int64_t i = 0; i < n; ++i) sorted[places[keys[given[i]]]++] = given[i];
+  return places;
 }
 
 }  // namespace
@@ -80,21 +91,17 @@ std::vector<int64_t> slab_layers(int64_t layers, int order) {
 VisitingOrder visiting_order(const double *fractions, int64_t n, const MeshShape &shape,
                              int order) {
   check_finite(fractions, n);
-  VisitingOrder result{std::vector<int32_t>(n), {0, n}};
-  if (shape.size() <= cached_values) {
-    std::iota(result.atoms.begin(), result.atoms.end(), 0);
-    return result;
+  const Columns columns(shape, order);
+  std::vector<int32_t> column(n), z(n), given(n), by_z(n);
+  find_starts(fractions, n, shape, order, columns.ranks.data(), column.data(), z.data());
+  std::iota(given.begin(), given.end(), 0);
+  sort_by(z, shape.points[2], given.data(), by_z.data());
+  VisitingOrder result{std::vector<int32_t>(n), {0}};
+  const auto ends = sort_by(column, columns.ranks.size(), by_z.data(), result.atoms.data());
+  // the columns of a slab have consecutive ranks
+  for (size_t s = 1; s < columns.slab_begins.size(); ++s) {
+    result.slab_starts.push_back(ends[columns.slab_begins[s] * shape.points[1] - 1]);
   }
-  // counting sort
-  const Blocks blocks(shape);
-  std::vector<int32_t> block_of(n), starts(blocks.number[0] * blocks.per_layer() + 1);
-  find_blocks(fractions, n, blocks, block_of.data(), starts.data());
-  std::partial_sum(starts.begin(), starts.end(), starts.begin());
-  result.slab_starts.clear();
-  for (int64_t layer : slab_layers(blocks.number[0], order)) {
-    result.slab_starts.push_back(starts[layer * blocks.per_layer()]);
-  }
-  for (int64_t i = 0; i < n; ++i) result.atoms[starts[block_of[i]]++] = static_cast<int32_t>(i);
   return result;
 }
 

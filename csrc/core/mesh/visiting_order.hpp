@@ -7,8 +7,9 @@
 
 namespace loremd {
 
-// The atoms 0 .. n-1 so that neighbours in the list are neighbours on the mesh, which then stays in
-// the cache: sorted into blocks of mesh points, or as they come where all of it fits anyway.
+// The atoms 0 .. n-1 so that those whose windows start in the same column (x, y) of the mesh follow
+// each other, by ascending z, which spread makes use of, and columns that are near each other come
+// near each other, so that their part of the mesh stays in the cache.
 struct VisitingOrder {
   std::vector<int32_t> atoms;
 

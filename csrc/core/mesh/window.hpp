@@ -52,6 +52,19 @@ struct MeshCall {
   const WindowTable<T> *window;
 };
 
+// Where a window begins along an axis of n points: the first of them, and the rest, from -1/2 to
+// 1/2, at which its polynomials are taken.
+struct WindowStart {
+  int64_t first;
+  double offset;
+};
+LOREMD_INLINE WindowStart window_start(double fraction, int64_t n, int order) {
+  const double start = (fraction - std::floor(fraction)) * static_cast<double>(n) - 0.5 * order;
+  const double floored = std::floor(start);
+  const int64_t first = static_cast<int64_t>(floored) + 1 + n;
+  return {first < n ? first : first - n, start - floored - 0.5};
+}
+
 // The three axes of one atom: offsets of its rows of mesh points, and weights with as many
 // derivatives by the fractional coordinates as `Derivatives` says. Lanes from P on are zero.
 template <int P, class T, int Derivatives>
@@ -69,13 +82,10 @@ struct AtomWindow {
     int64_t first[3];
     T offset[3];
     for (int a = 0; a < 3; ++a) {
-      // the difference is formed in double, only what is left of a mesh spacing is rounded to T
-      const double fraction = call.fractions[3 * atom + a];
-      const double start =
-          (fraction - std::floor(fraction)) * static_cast<double>(shape.points[a]) - 0.5 * P;
-      const double floored = std::floor(start);
-      first[a] = wrapped(static_cast<int64_t>(floored) + 1 + shape.points[a], shape.points[a]);
-      offset[a] = static_cast<T>(start - floored - 0.5);
+      const auto start = window_start(call.fractions[3 * atom + a], shape.points[a], P);
+      first[a] = start.first;
+      // only what is left of a mesh spacing is rounded to T
+      offset[a] = static_cast<T>(start.offset);
     }
     rows_from(first[0], shape.points[0], shape.plane_size(), x);
     rows_from(first[1], shape.points[1], shape.row_size(), y);
@@ -84,10 +94,6 @@ struct AtomWindow {
   }
 
  private:
-  static LOREMD_INLINE int64_t wrapped(int64_t index, int64_t n) {
-    return index < n ? index : index - n;
-  }
-
   // Offsets of P planes or rows, round the cell.
   static LOREMD_INLINE void rows_from(int64_t first, int64_t n, int64_t step, int64_t *offsets) {
     offsets[0] = first * step;
@@ -158,50 +164,56 @@ template <class Channels>
 constexpr bool is_single = std::is_same_v<Channels, std::integral_constant<int, 1>>;
 
 // The stride of the layout.
-template <class T, class Channels>
+template <class Channels>
 LOREMD_INLINE auto stride_of(Channels channels) {
   if constexpr (std::is_same_v<Channels, int>) {
-    return channel_stride(channels, sizeof(T));
+    return channel_stride(channels);
   } else {
-    return std::integral_constant<int, channel_stride(Channels::value, sizeof(T))>{};
+    return std::integral_constant<int, channel_stride(Channels::value)>{};
   }
 }
 
-template <class T, class Channels>
-constexpr bool is_padded = channel_stride(Channels::value, sizeof(T)) != Channels::value;
+// The length of a run in the fewest vectors of 16, 32 and 64 bytes.
 template <class T>
-constexpr bool is_padded<T, int> = false;
+constexpr int whole_vectors(int length) {
+  constexpr int line = line_bytes / static_cast<int>(sizeof(T));
+  const int rest = length % line;
+  const int unit = rest > line / 2 ? line : rest > line / 4 ? line / 2 : line / 4;
+  return (length + unit - 1) / unit * unit;
+}
 
-// Values of one window row in memory; of a single channel with the lanes of weight zero.
+// Values of one window row in memory; where their number is a constant, with what fills up vectors:
+// lanes of weight zero, or what belongs to the next point.
 template <int P, class T, class Channels>
 LOREMD_INLINE auto row_length(Channels channels) {
   if constexpr (std::is_same_v<Channels, int>) {
-    return P * channel_stride(channels, sizeof(T));
+    return P * channel_stride(channels);
   } else {
     constexpr int points = is_single<Channels> ? window_lanes(P) : P;
-    return std::integral_constant<int, points * channel_stride(Channels::value, sizeof(T))>{};
+    return std::integral_constant<int,
+                                  whole_vectors<T>(points * channel_stride(Channels::value))>{};
   }
 }
 
-// Room for the values of a row: on the stack, and so in registers, where the number of channels is
-// a constant; else a part of the workspace.
+// Room for the values of a row, and for a vector that starts at its last point: on the stack where
+// the number of channels is a constant, else a part of the workspace.
 template <int P, class T, class Channels>
 struct RowBuffer {
-  alignas(64) T values[decltype(row_length<P, T>(Channels{}))::value];
+  alignas(64) T values[decltype(row_length<P, T>(Channels{}))::value + line_bytes / sizeof(T)];
   explicit LOREMD_INLINE RowBuffer(T *&, Channels) {}
 };
 template <int P, class T>
 struct RowBuffer<P, T, int> {
   T *values;
   explicit LOREMD_INLINE RowBuffer(T *&workspace, int channels) : values(workspace) {
-    workspace += P * channel_stride(channels, sizeof(T));
+    workspace += P * channel_stride(channels);
   }
 };
 
 // Values of a workspace for `rows` such buffers.
 template <int P, class T, class Channels>
 int workspace_size(Channels channels, int rows) {
-  return std::is_same_v<Channels, int> ? rows * P * channel_stride(channels, sizeof(T)) : 0;
+  return std::is_same_v<Channels, int> ? rows * P * channel_stride(channels) : 0;
 }
 
 // Calls body(order, channels) with both as constants where there is a kernel for them: channels 1
@@ -211,8 +223,9 @@ void dispatch_window(const MeshCall<T> &call, Body &&body) {
   const MeshShape &shape = call.shape;
   const int channels = static_cast<int>(shape.channels);
   check_mesh(shape.points, call.window->order);
-  check(shape.halo >= window_lanes(call.window->order) - 1 &&
-            shape.stride == channel_stride(channels, sizeof(T)),
+  check(shape.halo >= window_lanes(call.window->order) &&
+            shape.stride == channel_stride(channels) &&
+            shape.row_size() * sizeof(T) % line_bytes == 0,
         "the mesh has a halo of ", shape.halo, " and a stride of ", shape.stride,
         "; it needs the layout of mesh_layout");
   dispatch_order(call.window->order, [&](auto order) {

@@ -20,7 +20,7 @@ struct CostModel {
 
   double operator()(int64_t atoms, int64_t channels, double pairs,
                     const std::array<int64_t, 3> &points, int order) const {
-    const int stride = channel_stride(static_cast<int>(channels), sizeof(float));
+    const int stride = channel_stride(static_cast<int>(channels));
     const double line = 16;  // single-precision numbers
     const double lines = channels == 1 ? order * order : order * order * order * stride / line;
     const double mesh = double(points[0]) * points[1] * points[2];
