@@ -50,12 +50,14 @@ class TestTable:
     def test_error(self, smooth):
         """As stated for 256 intervals, and of fourth order in their length."""
         coefficients = torch.randn(2, 2, 32, 7, 8, dtype=torch.float64)
-        errors = [
-            table_error(radial_table(coefficients, 5.0, smooth, n), coefficients, 5.0, smooth)
-            for n in (32, 64, 256)
-        ]
-        assert errors[2] < 6e-7
-        assert 10 < errors[0] / errors[1] < 22
+
+        def error(intervals, shortest=0.0):
+            table = radial_table(coefficients, 5.0, smooth, intervals)
+            return table_error(table, coefficients, 5.0, smooth, shortest)
+
+        assert error(256, 0.5) < 2e-7
+        assert error(256) < 1e-5
+        assert 10 < error(32) / error(64) < 22
 
 
 class TestDensity:
