@@ -50,7 +50,7 @@ RULES = (
 
 # ops <- potentials <- blocks <- model <- files and training <- command line; never upwards
 LAYERS = (
-    ("_library", "ops", "geometry", "spherical", "clebsch_gordan", "neighbors"),
+    ("_library", "ops", "geometry", "spherical", "radial", "clebsch_gordan", "neighbors"),
     ("splitting", "compact", "lattice"),
     ("ewald", "mesh", "combined", "machine", "spectrum", "tuning"),
     ("blocks", "slots", "hyperparameters", "gradients"),

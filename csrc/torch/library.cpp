@@ -105,6 +105,16 @@ TORCH_LIBRARY(loremd, m) {
       "norm_features_curvature(Tensor t, Tensor grad, Tensor direction, float epsilon) "
       "-> (Tensor by_t, Tensor by_grad)");
 
+  m.def(
+      "neighbor_density_tabulated(Tensor positions, Tensor cell, Tensor pairs, Tensor shifts, "
+      "Tensor species, Tensor table, SymInt n_out, float cutoff, int n_radial, int degrees, "
+      "int features) -> (Tensor radial_sums, Tensor spherical)");
+  m.def(
+      "neighbor_density_tabulated_backward(Tensor positions, Tensor cell, Tensor pairs, "
+      "Tensor shifts, Tensor species, Tensor table, SymInt n_out, float cutoff, int n_radial, "
+      "int degrees, int features, Tensor grad_radial, Tensor grad_spherical, bool want_shifts) "
+      "-> (Tensor by_positions, Tensor by_cell, Tensor by_shifts)");
+
   m.def("halo_exchange(Tensor owned, SymInt n, int comm) -> Tensor");
   m.def("halo_reduce(Tensor all, SymInt n_owned, int comm) -> Tensor");
   m.def("sum_over_ranks(Tensor values, int comm) -> Tensor");

@@ -21,6 +21,12 @@ namespace loremd_torch {
       const Tensor &species, const Tensor &coefficients, SymInt n_out, double cutoff, bool smooth
 #define LOREMD_DENSITY_PASS \
   positions, cell, pairs, shifts, species, coefficients, n_out, cutoff, smooth
+#define LOREMD_TABULATED_ARGUMENTS                                                               \
+  const Tensor &positions, const Tensor &cell, const Tensor &pairs, const Tensor &shifts,        \
+      const Tensor &species, const Tensor &table, SymInt n_out, double cutoff, int64_t n_radial, \
+      int64_t degrees, int64_t features
+#define LOREMD_TABULATED_PASS \
+  positions, cell, pairs, shifts, species, table, n_out, cutoff, n_radial, degrees, features
 #define LOREMD_DIRECTION_ARGUMENTS                                                        \
   const Tensor &grad_radial, const Tensor &grad_spherical, const Tensor &along_positions, \
       const Tensor &along_cell, const Tensor &along_coefficients,                         \
@@ -28,7 +34,8 @@ namespace loremd_torch {
 
 using Density = std::tuple<Tensor, Tensor>;  // radial sums, spherical
 using Gradient =
-    std::tuple<Tensor, Tensor, Tensor, Tensor>;  // positions, cell, coefficients, shifts
+    std::tuple<Tensor, Tensor, Tensor, Tensor>;        // positions, cell, coefficients, shifts
+using Geometric = std::tuple<Tensor, Tensor, Tensor>;  // positions, cell, shifts
 using Along = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;  // Gradient, Density
 
 Density neighbor_density(LOREMD_DENSITY_ARGUMENTS) {
@@ -49,6 +56,16 @@ Along neighbor_density_backward_directional(LOREMD_DENSITY_ARGUMENTS, LOREMD_DIR
               want_coefficients, want_shifts);
 }
 
+Density neighbor_density_tabulated(LOREMD_TABULATED_ARGUMENTS) {
+  LOREMD_CALL(neighbor_density_tabulated, LOREMD_TABULATED_PASS);
+}
+
+Geometric neighbor_density_tabulated_backward(LOREMD_TABULATED_ARGUMENTS, const Tensor &grad_radial,
+                                              const Tensor &grad_spherical, bool want_shifts) {
+  LOREMD_CALL(neighbor_density_tabulated_backward, LOREMD_TABULATED_PASS, grad_radial,
+              grad_spherical, want_shifts);
+}
+
 namespace {
 
 // ---- CPU ----
@@ -56,9 +73,10 @@ namespace {
 constexpr int64_t centres_per_task = 16;
 constexpr int64_t centres_per_sum = 256;  // float32 sums over more of them are float64
 
-// What the core takes, from checked tensors that live as long as this.
+// What the core takes, from checked tensors that live as long as this. `functions` holds what the
+// radial functions are made of: the coefficients, or a table.
 struct DensityCall {
-  Tensor positions, cell, pairs, shifts, species, coefficients;
+  Tensor positions, cell, pairs, shifts, species, functions;
   loremd::DensityShape shape;
   loremd::PairRows rows;
   loremd::DensityGeometry geometry;
@@ -66,17 +84,16 @@ struct DensityCall {
 
   DensityCall(const char *op, const Tensor &any_positions, const Tensor &any_cell,
               const Tensor &any_pairs, const Tensor &any_shifts, const Tensor &any_species,
-              const Tensor &any_coefficients, int64_t n_out, double cutoff, bool smooth)
+              const Tensor &any_functions, int64_t n_out, const loremd::DensityShape &shape)
       : positions(any_positions.contiguous()),
         cell(any_cell.contiguous()),
         pairs(any_pairs.contiguous()),
         shifts(any_shifts),
         species(any_species.contiguous()),
-        coefficients(any_coefficients.contiguous()),
+        functions(any_functions.contiguous()),
+        shape(shape),
         n_out(n_out) {
     check(op);
-    const auto size = [&](int a) { return static_cast<int>(coefficients.size(a)); };
-    shape = {size(0), size(2), size(3) - 1, size(4), cutoff, smooth};
     const int64_t *list = pairs.const_data_ptr<int64_t>(), n = positions.size(0);
     geometry = {positions.const_data_ptr<double>(),
                 cell.const_data_ptr<double>(),
@@ -95,11 +112,15 @@ struct DensityCall {
   DensityCall(const DensityCall &) = delete;  // geometry points to rows
 
   template <class T>
-  const T *coefficient_data() const {
-    return coefficients.const_data_ptr<T>();
+  const T *coefficients() const {
+    return functions.const_data_ptr<T>();
+  }
+  loremd::RadialTable table() const {
+    return {functions.const_data_ptr<float>(), static_cast<int>(functions.size(2)),
+            static_cast<int>(functions.size(4))};
   }
   Density zeros() const {
-    const auto options = coefficients.options();
+    const auto options = functions.options();
     return {at::zeros({n_out, shape.n_species, shape.n_radial}, options),
             at::zeros({n_out, shape.n_harmonics(), shape.features}, options)};
   }
@@ -119,16 +140,39 @@ struct DensityCall {
                       ": expected species of shape (", positions.size(0), "), got ",
                       species.sizes());
     check_dtype(op, "species", species, at::kLong);
-    check_floating(op, "coefficients", coefficients);
-    TORCH_CHECK_VALUE(coefficients.dim() == 5 && coefficients.size(0) == coefficients.size(1),
-                      "loremd::", op,
-                      ": expected coefficients of shape (species, species, radial, "
-                      "degrees, features), got ",
-                      coefficients.sizes());
     TORCH_CHECK_VALUE(n_out >= 0 && n_out <= positions.size(0), "loremd::", op, ": n_out is ",
                       n_out, "; allowed: 0 to the number of atoms, ", positions.size(0));
   }
 };
+
+loremd::DensityShape shape_of(const char *op, const Tensor &coefficients, double cutoff,
+                              bool smooth) {
+  check_floating(op, "coefficients", coefficients);
+  TORCH_CHECK_VALUE(coefficients.dim() == 5 && coefficients.size(0) == coefficients.size(1),
+                    "loremd::", op,
+                    ": expected coefficients of shape (species, species, radial, "
+                    "degrees, features), got ",
+                    coefficients.sizes());
+  const auto size = [&](int a) { return static_cast<int>(coefficients.size(a)); };
+  return {size(0), size(2), size(3) - 1, size(4), cutoff, smooth};
+}
+
+loremd::DensityShape shape_of(const char *op, const Tensor &table, double cutoff, int64_t n_radial,
+                              int64_t degrees, int64_t features) {
+  check_dtype(op, "table", table, at::kFloat);
+  const auto padded = [](int64_t n) { return loremd::RadialTable::padded(static_cast<int>(n)); };
+  const int64_t functions = padded(n_radial) + padded(degrees * features);
+  TORCH_CHECK_VALUE(table.dim() == 5 && table.size(0) == table.size(1) && table.size(2) > 0 &&
+                        table.size(3) == 4 && table.size(4) == functions,
+                    "loremd::", op, ": expected table of shape (species, species, intervals, 4, ",
+                    functions, "), got ", table.sizes());
+  return {static_cast<int>(table.size(0)),
+          static_cast<int>(n_radial),
+          static_cast<int>(degrees) - 1,
+          static_cast<int>(features),
+          cutoff,
+          false};
+}
 
 Tensor checked_grad(const char *op, const char *name, const Tensor &grad, const Tensor &of) {
   TORCH_CHECK_VALUE(grad.sizes() == of.sizes(), "loremd::", op, ": expected ", name, " of shape ",
@@ -142,15 +186,16 @@ Density neighbor_density_cpu(const Tensor &positions, const Tensor &cell, const 
                              const Tensor &coefficients, int64_t n_out, double cutoff,
                              bool smooth) {
   const char *op = "neighbor_density";
-  const DensityCall call(op, LOREMD_DENSITY_PASS);
+  const DensityCall call(op, positions, cell, pairs, shifts, species, coefficients, n_out,
+                         shape_of(op, coefficients, cutoff, smooth));
   auto [radial, spherical] = call.zeros();
   AT_DISPATCH_FLOATING_TYPES(coefficients.scalar_type(), "neighbor_density", [&] {
     scalar_t *to_radial = radial.mutable_data_ptr<scalar_t>();
     scalar_t *to_spherical = spherical.mutable_data_ptr<scalar_t>();
     at::parallel_for(0, n_out, centres_per_task, [&](int64_t begin, int64_t end) {
       run_core(op, [&] {
-        loremd::neighbor_density(call.shape, call.geometry, call.coefficient_data<scalar_t>(),
-                                 begin, end, to_radial, to_spherical);
+        loremd::neighbor_density(call.shape, call.geometry, call.coefficients<scalar_t>(), begin,
+                                 end, to_radial, to_spherical);
       });
     });
   });
@@ -165,7 +210,7 @@ struct GradientSums {
       : positions(at::zeros_like(call.positions)),
         cell(at::zeros_like(call.cell)),
         shifts(all_shifts) {
-    if (want_coefficients) coefficients = at::zeros_like(call.coefficients, at::kDouble);
+    if (want_coefficients) coefficients = at::zeros_like(call.functions, at::kDouble);
   }
   void add(const GradientSums &other) {
     positions += other.positions;
@@ -189,7 +234,7 @@ GradientSums sum_over_centres(const char *op, const DensityCall &call, bool want
       const int64_t end = std::min(call.n_out, (k + 1) * part);
       for (int64_t begin = k * part; begin < end; begin += centres_per_sum) {
         Tensor coefficients;
-        if (want_coefficients) coefficients = at::zeros_like(call.coefficients);
+        if (want_coefficients) coefficients = at::zeros_like(call.functions);
         const loremd::DensityGradient<T> gradient{
             sums[k].positions.template mutable_data_ptr<double>(),
             sums[k].cell.template mutable_data_ptr<double>(),
@@ -210,8 +255,8 @@ Tensor shifts_gradient(const DensityCall &call, bool wanted) {
 
 Gradient gradient_of(const DensityCall &call, const GradientSums &sums) {
   return {sums.positions, sums.cell,
-          sums.coefficients.defined() ? sums.coefficients.to(call.coefficients.scalar_type())
-                                      : at::empty({0}, call.coefficients.options()),
+          sums.coefficients.defined() ? sums.coefficients.to(call.functions.scalar_type())
+                                      : at::empty({0}, call.functions.options()),
           sums.shifts};
 }
 
@@ -222,7 +267,8 @@ Gradient neighbor_density_backward_cpu(const Tensor &positions, const Tensor &ce
                                        const Tensor &grad_radial, const Tensor &grad_spherical,
                                        bool want_coefficients, bool want_shifts) {
   const char *op = "neighbor_density_backward";
-  const DensityCall call(op, LOREMD_DENSITY_PASS);
+  const DensityCall call(op, positions, cell, pairs, shifts, species, coefficients, n_out,
+                         shape_of(op, coefficients, cutoff, smooth));
   const auto [radial, spherical] = call.zeros();
   const Tensor by_radial = checked_grad(op, "grad_radial", grad_radial, radial);
   const Tensor by_spherical = checked_grad(op, "grad_spherical", grad_spherical, spherical);
@@ -233,7 +279,7 @@ Gradient neighbor_density_backward_cpu(const Tensor &positions, const Tensor &ce
                   op, call, want_coefficients, by_shifts,
                   [&](int64_t begin, int64_t end, const loremd::DensityGradient<scalar_t> &to) {
                     loremd::neighbor_density_gradient(
-                        call.shape, call.geometry, call.coefficient_data<scalar_t>(),
+                        call.shape, call.geometry, call.coefficients<scalar_t>(),
                         by_radial.const_data_ptr<scalar_t>(),
                         by_spherical.const_data_ptr<scalar_t>(), begin, end, to);
                   }));
@@ -247,14 +293,15 @@ Along neighbor_density_backward_directional_cpu(const Tensor &positions, const T
                                                 LOREMD_DIRECTION_ARGUMENTS, bool want_coefficients,
                                                 bool want_shifts) {
   const char *op = "neighbor_density_backward_directional";
-  const DensityCall call(op, LOREMD_DENSITY_PASS);
+  const DensityCall call(op, positions, cell, pairs, shifts, species, coefficients, n_out,
+                         shape_of(op, coefficients, cutoff, smooth));
   const auto [radial, spherical] = call.zeros();
   const Tensor by_radial = checked_grad(op, "grad_radial", grad_radial, radial);
   const Tensor by_spherical = checked_grad(op, "grad_spherical", grad_spherical, spherical);
   const Tensor v_positions = checked_grad(op, "along_positions", along_positions, call.positions);
   const Tensor v_cell = checked_grad(op, "along_cell", along_cell, call.cell);
   const Tensor v_coefficients =
-      checked_grad(op, "along_coefficients", along_coefficients, call.coefficients);
+      checked_grad(op, "along_coefficients", along_coefficients, call.functions);
   const Tensor v_shifts =
       along_shifts ? checked_grad(op, "along_shifts", *along_shifts, call.shifts) : Tensor();
   const Tensor by_shifts = shifts_gradient(call, want_shifts);
@@ -271,13 +318,56 @@ Along neighbor_density_backward_directional_cpu(const Tensor &positions, const T
                       op, call, want_coefficients, by_shifts,
                       [&](int64_t begin, int64_t end, const loremd::DensityGradient<scalar_t> &to) {
                         loremd::neighbor_density_along(call.shape, call.geometry,
-                                                       call.coefficient_data<scalar_t>(), direction,
+                                                       call.coefficients<scalar_t>(), direction,
                                                        by_radial.const_data_ptr<scalar_t>(),
                                                        by_spherical.const_data_ptr<scalar_t>(),
                                                        begin, end, to_radial, to_spherical, to);
                       }));
       });
   return std::tuple_cat(gradient, Density{radial, spherical});
+}
+
+Density neighbor_density_tabulated_cpu(const Tensor &positions, const Tensor &cell,
+                                       const Tensor &pairs, const Tensor &shifts,
+                                       const Tensor &species, const Tensor &table, int64_t n_out,
+                                       double cutoff, int64_t n_radial, int64_t degrees,
+                                       int64_t features) {
+  const char *op = "neighbor_density_tabulated";
+  const DensityCall call(op, positions, cell, pairs, shifts, species, table, n_out,
+                         shape_of(op, table, cutoff, n_radial, degrees, features));
+  auto [radial, spherical] = call.zeros();
+  float *to_radial = radial.mutable_data_ptr<float>();
+  float *to_spherical = spherical.mutable_data_ptr<float>();
+  at::parallel_for(0, n_out, centres_per_task, [&](int64_t begin, int64_t end) {
+    run_core(op, [&] {
+      loremd::neighbor_density_tabulated(call.shape, call.geometry, call.table(), begin, end,
+                                         to_radial, to_spherical);
+    });
+  });
+  return {radial, spherical};
+}
+
+Geometric neighbor_density_tabulated_backward_cpu(const Tensor &positions, const Tensor &cell,
+                                                  const Tensor &pairs, const Tensor &shifts,
+                                                  const Tensor &species, const Tensor &table,
+                                                  int64_t n_out, double cutoff, int64_t n_radial,
+                                                  int64_t degrees, int64_t features,
+                                                  const Tensor &grad_radial,
+                                                  const Tensor &grad_spherical, bool want_shifts) {
+  const char *op = "neighbor_density_tabulated_backward";
+  const DensityCall call(op, positions, cell, pairs, shifts, species, table, n_out,
+                         shape_of(op, table, cutoff, n_radial, degrees, features));
+  const auto [radial, spherical] = call.zeros();
+  const Tensor by_radial = checked_grad(op, "grad_radial", grad_radial, radial);
+  const Tensor by_spherical = checked_grad(op, "grad_spherical", grad_spherical, spherical);
+  const GradientSums sums = sum_over_centres<float>(
+      op, call, false, shifts_gradient(call, want_shifts),
+      [&](int64_t begin, int64_t end, const loremd::DensityGradient<float> &to) {
+        loremd::neighbor_density_tabulated_gradient(
+            call.shape, call.geometry, call.table(), by_radial.const_data_ptr<float>(),
+            by_spherical.const_data_ptr<float>(), begin, end, to);
+      });
+  return {sums.positions, sums.cell, sums.shifts};
 }
 
 // ---- shapes without data ----
@@ -305,6 +395,18 @@ Along neighbor_density_backward_directional_meta(LOREMD_DENSITY_ARGUMENTS,
       neighbor_density_backward_meta(LOREMD_DENSITY_PASS, grad_radial, grad_spherical,
                                      want_coefficients, want_shifts),
       neighbor_density_meta(LOREMD_DENSITY_PASS));
+}
+
+Density neighbor_density_tabulated_meta(LOREMD_TABULATED_ARGUMENTS) {
+  return {table.new_empty_symint({n_out, table.sym_size(0), n_radial}),
+          table.new_empty_symint({n_out, degrees * degrees, features})};
+}
+
+Geometric neighbor_density_tabulated_backward_meta(LOREMD_TABULATED_ARGUMENTS, const Tensor &,
+                                                   const Tensor &, bool want_shifts) {
+  const auto contiguous = at::MemoryFormat::Contiguous;
+  return {at::empty_like(positions, contiguous), at::empty_like(cell, contiguous),
+          positions.new_empty_symint({want_shifts ? pairs.sym_size(1) : SymInt(0), 3})};
 }
 
 // ---- derivatives ----
@@ -425,28 +527,98 @@ Density neighbor_density_autograd(LOREMD_DENSITY_ARGUMENTS) {
   return {r[0], r[1]};
 }
 
+struct NeighborDensityTabulatedBackward
+    : torch::autograd::Function<NeighborDensityTabulatedBackward> {
+  static variable_list forward(AutogradContext *, LOREMD_TABULATED_ARGUMENTS,
+                               const Tensor &grad_radial, const Tensor &grad_spherical,
+                               bool want_shifts) {
+    at::AutoDispatchBelowADInplaceOrView below_autograd;
+    auto [a, b, c] = neighbor_density_tabulated_backward(LOREMD_TABULATED_PASS, grad_radial,
+                                                         grad_spherical, want_shifts);
+    return {a, b, c};
+  }
+  static variable_list backward(AutogradContext *, const variable_list &) {
+    TORCH_CHECK_NOT_IMPLEMENTED(false,
+                                "loremd::neighbor_density_tabulated has first derivatives only; "
+                                "neighbor_density has second ones");
+    return {};
+  }
+};
+
+Geometric neighbor_density_tabulated_backward_autograd(LOREMD_TABULATED_ARGUMENTS,
+                                                       const Tensor &grad_radial,
+                                                       const Tensor &grad_spherical,
+                                                       bool want_shifts) {
+  const auto r = NeighborDensityTabulatedBackward::apply(LOREMD_TABULATED_PASS, grad_radial,
+                                                         grad_spherical, want_shifts);
+  return {r[0], r[1], r[2]};
+}
+
+struct NeighborDensityTabulated : torch::autograd::Function<NeighborDensityTabulated> {
+  static variable_list forward(AutogradContext *ctx, LOREMD_TABULATED_ARGUMENTS) {
+    ctx->save_for_backward({positions, cell, pairs, shifts, species, table});
+    ctx->saved_data["n_out"] = n_out;
+    ctx->saved_data["cutoff"] = cutoff;
+    ctx->saved_data["n_radial"] = n_radial;
+    ctx->saved_data["degrees"] = degrees;
+    ctx->saved_data["features"] = features;
+    at::AutoDispatchBelowADInplaceOrView below_autograd;
+    auto [radial, spherical] = neighbor_density_tabulated(LOREMD_TABULATED_PASS);
+    return {radial, spherical};
+  }
+  static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
+    TORCH_CHECK_NOT_IMPLEMENTED(!ctx->needs_input_grad(5),
+                                "loremd::neighbor_density_tabulated has no derivative by its "
+                                "table; neighbor_density has one by the coefficients");
+    const auto saved = ctx->get_saved_variables();
+    const auto [positions, cell, shifts] = neighbor_density_tabulated_backward(
+        saved[0], saved[1], saved[2], saved[3], saved[4], saved[5],
+        ctx->saved_data["n_out"].toSymInt(), ctx->saved_data["cutoff"].toDouble(),
+        ctx->saved_data["n_radial"].toInt(), ctx->saved_data["degrees"].toInt(),
+        ctx->saved_data["features"].toInt(), grads[0], grads[1], ctx->needs_input_grad(3));
+    variable_list result(11);
+    result[0] = wanted(ctx, 0, positions);
+    result[1] = wanted(ctx, 1, cell);
+    result[3] = wanted(ctx, 3, shifts);
+    return result;
+  }
+};
+
+Density neighbor_density_tabulated_autograd(LOREMD_TABULATED_ARGUMENTS) {
+  const auto r = NeighborDensityTabulated::apply(LOREMD_TABULATED_PASS);
+  return {r[0], r[1]};
+}
+
 }  // namespace
 
 TORCH_LIBRARY_IMPL(loremd, CPU, m) {
   m.impl("neighbor_density", neighbor_density_cpu);
   m.impl("neighbor_density_backward", neighbor_density_backward_cpu);
   m.impl("neighbor_density_backward_directional", neighbor_density_backward_directional_cpu);
+  m.impl("neighbor_density_tabulated", neighbor_density_tabulated_cpu);
+  m.impl("neighbor_density_tabulated_backward", neighbor_density_tabulated_backward_cpu);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {
   m.impl("neighbor_density", neighbor_density_meta);
   m.impl("neighbor_density_backward", neighbor_density_backward_meta);
   m.impl("neighbor_density_backward_directional", neighbor_density_backward_directional_meta);
+  m.impl("neighbor_density_tabulated", neighbor_density_tabulated_meta);
+  m.impl("neighbor_density_tabulated_backward", neighbor_density_tabulated_backward_meta);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Autograd, m) {
   m.impl("neighbor_density", neighbor_density_autograd);
   m.impl("neighbor_density_backward", neighbor_density_backward_autograd);
   m.impl("neighbor_density_backward_directional", neighbor_density_backward_directional_autograd);
+  m.impl("neighbor_density_tabulated", neighbor_density_tabulated_autograd);
+  m.impl("neighbor_density_tabulated_backward", neighbor_density_tabulated_backward_autograd);
 }
 
 #undef LOREMD_DENSITY_ARGUMENTS
 #undef LOREMD_DENSITY_PASS
 #undef LOREMD_DIRECTION_ARGUMENTS
+#undef LOREMD_TABULATED_ARGUMENTS
+#undef LOREMD_TABULATED_PASS
 
 }  // namespace loremd_torch

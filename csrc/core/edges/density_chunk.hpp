@@ -83,6 +83,7 @@ class DensityChunk {
   using Geometry = std::conditional_t<Tangents, Dual<D>, D>;  // float64
   using Factor = std::conditional_t<Tangents, Dual<T>, T>;    // what all lanes share
   static constexpr int lanes = Vector<T, Bytes>::lanes;
+  static constexpr int width = Vector<double, Bytes>::lanes;
   static constexpr int planes = Tangents ? 2 : 1;
 
   LOREMD_INLINE DensityChunk(const DensityShape &shape, DensityBuffers<T> &buffers)
@@ -96,9 +97,9 @@ class DensityChunk {
         harmonics_{buffers.harmonics.data()},
         by_harmonics_{buffers.by_harmonics.data()} {}
 
-  // Radial functions rho and harmonics of `count` pairs. The other lanes hold the first one, with
-  // zeros for rho.
-  LOREMD_INLINE void evaluate(const Neighbour *const *pairs, int count) {
+  // Takes at most `lanes` pairs, to which everything that follows refers, and sets their harmonics.
+  // The other lanes hold the first pair.
+  LOREMD_INLINE void set_pairs(const Neighbour *const *pairs, int count) {
     pairs_ = pairs;
     count_ = count;
     set_geometry();
@@ -107,15 +108,26 @@ class DensityChunk {
   }
 
   // Radial (k) and spherical (lm, f) sums of the centre += those over the pairs.
-  LOREMD_INLINE void add_sums(const T *coefficients, T *radial, T *spherical) const {
+  LOREMD_INLINE void add_sums(const T *coefficients, T *radial, T *spherical) {
     static_assert(!Tangents);
+    set_radial();
     add_radial(radial);
-    add_spherical(0, contract_rows(coefficients), spherical);
+    add_spherical(0, rows(), contract_rows(coefficients), spherical);
+  }
+
+  // The same with the radial functions of a table.
+  LOREMD_INLINE void add_sums(const RadialTable &table, const T *values, T *radial,
+                              T *spherical) const {
+    static_assert(!Tangents);
+    look_up_rows(table, values);
+    add_rows(table.functions, radial);
+    add_spherical(0, rows() + RadialTable::padded(shape_.n_radial), table.functions, spherical);
   }
 
   // functions(lf) = sum_k coefficients(k, lf) rho(k), and their slopes. The coefficients and their
   // derivative along the direction belong to the species of centre and neighbours.
-  LOREMD_INLINE void contract_radial(const T *coefficients, const T *direction) const {
+  LOREMD_INLINE void contract_radial(const T *coefficients, const T *direction) {
+    set_radial();
     const int n = shape_.n_functions();
     for_each_tile<tile>(n, [&](int lf, auto size) LOREMD_INLINE_LAMBDA {
       N values[size] = {}, slopes[size] = {};
@@ -139,7 +151,8 @@ class DensityChunk {
   LOREMD_INLINE void add_sums_along(T *radial, T *spherical) const {
     add_radial(radial);
     for_each_product([&](int plane, int other) LOREMD_INLINE_LAMBDA {
-      add_spherical(plane, transpose_rows(functions_, other, shape_.n_functions()), spherical);
+      const int stride = transpose_rows(functions_, other, shape_.n_functions());
+      add_spherical(plane, rows(), stride, spherical);
     });
   }
 
@@ -147,15 +160,23 @@ class DensityChunk {
   // (k, lf) unless null; after contract_radial.
   LOREMD_INLINE void add_gradient(const T *by_radial, const T *by_spherical, double *by_vectors,
                                   T *by_coefficients) {
-    N by_distance = contract_spherical(by_spherical);
+    N by_distance{};
     for (int k = 0; k < shape_.n_radial; ++k) by_distance += rho_slopes_[k] * by_radial[k];
-    set_vector_gradient(by_distance, by_vectors);
+    set_vector_gradient(by_distance + contract_spherical(by_spherical), by_vectors);
     if (by_coefficients) {
       for_each_product([&](int plane, int other) LOREMD_INLINE_LAMBDA {
         const int stride = transpose_rows(by_functions_, other, shape_.n_functions());
         add_coefficients(plane, stride, by_coefficients);
       });
     }
+  }
+
+  // The same with the radial functions of a table; its values are not differentiated by.
+  LOREMD_INLINE void set_gradient(const RadialTable &table, const T *values, const T *by_radial,
+                                  const T *by_spherical, double *by_vectors) {
+    static_assert(!Tangents);
+    const V by_distance = look_up(table, values, by_radial);
+    set_vector_gradient(by_distance + contract_spherical(by_spherical), by_vectors);
   }
 
  private:
@@ -211,22 +232,19 @@ class DensityChunk {
     }
   }
 
-  // Directions, inverse distances, rho and their slopes, from the pairs, in float64.
+  // Unit vectors, distances and their inverses, from the pairs, in float64.
   LOREMD_INLINE void set_geometry() {
-    constexpr int width = Vector<double, Bytes>::lanes;
-    alignas(64) double vector[3][lanes], direction[3][lanes], distance[lanes], cutoff[3][lanes];
-    const double inverse_cutoff = 1 / shape_.cutoff;
+    alignas(64) double vector[3][lanes], direction[3][lanes];
     for (int p = 0; p < lanes; ++p) {
       const Neighbour &pair = *pairs_[p < count_ ? p : 0];
       for (int a = 0; a < 3; ++a) vector[a][p] = pair.vector[a];
       for (int a = 0; Tangents && a < 3; ++a) direction[a][p] = pair.direction[a];
-      distance[p] = pair.distance;
+      distance_[p] = pair.distance;
     }
-    set_cutoff(distance, cutoff[0], cutoff[1], cutoff[2]);
     alignas(64) T unit[4 * planes * lanes];
     const Array units{unit};
     for (int lane = 0; lane < lanes; lane += width) {
-      const D inverse = 1.0 / load<D>(distance + lane);
+      const D inverse = 1.0 / load<D>(distance_ + lane);
       const D u[3] = {load<D>(vector[0] + lane) * inverse, load<D>(vector[1] + lane) * inverse,
                       load<D>(vector[2] + lane) * inverse};
       D change{}, turn[3] = {};  // of the distance and of u
@@ -235,29 +253,40 @@ class DensityChunk {
         for (int a = 0; a < 3; ++a) {
           turn[a] = (load<D>(direction[a] + lane) - u[a] * change) * inverse;
         }
+        store(distance_change_ + lane, change);
       }
       for (int a = 0; a < 3; ++a) set_part(units, a, lane, number(u[a], turn[a]));
       set_part(units, 3, lane, number(inverse, -inverse * inverse * change));
-      const D dx = change * inverse_cutoff, slope = load<D>(cutoff[1] + lane);
+    }
+    for (int a = 0; a < 3; ++a) u_[a] = units[a];
+    inverse_ = units[3];
+  }
+
+  // rho and its slopes, in float64.
+  LOREMD_INLINE void set_radial() {
+    alignas(64) double cutoff[3][lanes];
+    set_cutoff(cutoff[0], cutoff[1], cutoff[2]);
+    const double inverse_cutoff = 1 / shape_.cutoff;
+    for (int lane = 0; lane < lanes; lane += width) {
+      D change{};
+      if constexpr (Tangents) change = load<D>(distance_change_ + lane) * inverse_cutoff;
+      const D slope = load<D>(cutoff[1] + lane);
       radial_basis(shape_.n_radial, buffers_.binomials.data(),
-                   number(load<D>(distance + lane) * inverse_cutoff, dx), inverse_cutoff,
-                   number(load<D>(cutoff[0] + lane), slope * dx),
-                   number(slope, load<D>(cutoff[2] + lane) * dx),
+                   number(load<D>(distance_ + lane) * inverse_cutoff, change), inverse_cutoff,
+                   number(load<D>(cutoff[0] + lane), slope * change),
+                   number(slope, load<D>(cutoff[2] + lane) * change),
                    reinterpret_cast<Geometry *>(buffers_.powers.data()),
                    [&](int k, const Geometry &value, const Geometry &by_r) LOREMD_INLINE_LAMBDA {
                      set_part(rho_, k, lane, value);
                      set_part(rho_slopes_, k, lane, by_r);
                    });
     }
-    for (int a = 0; a < 3; ++a) u_[a] = units[a];
-    inverse_ = units[3];
   }
 
-  LOREMD_INLINE void set_cutoff(const double *distance, double *value, double *slope,
-                                double *curvature) const {
+  LOREMD_INLINE void set_cutoff(double *value, double *slope, double *curvature) const {
     const auto set = [&](auto function) LOREMD_INLINE_LAMBDA {
       for (int p = 0; p < lanes; ++p) {
-        const CutoffValue fc = function(distance[p] / shape_.cutoff);
+        const CutoffValue fc = function(distance_[p] / shape_.cutoff);
         const double used = p < count_;
         value[p] = used * fc.value, slope[p] = used * fc.slope, curvature[p] = used * fc.curvature;
       }
@@ -309,6 +338,73 @@ class DensityChunk {
     return stride;
   }
 
+  // Calls body(p, first number of the interval of pair p, place in it from 0 to 1).
+  template <class Body>
+  LOREMD_INLINE void for_each_interval(const RadialTable &table, const T *values,
+                                       Body &&body) const {
+    const double scale = table.intervals / shape_.cutoff;
+    for (int p = 0; p < count_; ++p) {
+      const double place = distance_[p] * scale;
+      const int interval = std::min(static_cast<int>(place), table.intervals - 1);
+      body(p, values + int64_t(4) * interval * table.functions, static_cast<T>(place - interval));
+    }
+  }
+
+  // Rows of all functions of the table, for every pair.
+  LOREMD_INLINE void look_up_rows(const RadialTable &table, const T *values) const {
+    const int n = table.functions;
+    for_each_interval(table, values, [&](int p, const T *c, T t) LOREMD_INLINE_LAMBDA {
+      for (int i = 0; i < n; i += lanes) {
+        const V c0 = load<V>(c + i), c1 = load<V>(c + n + i);
+        const V c2 = load<V>(c + 2 * n + i), c3 = load<V>(c + 3 * n + i);
+        store(rows() + p * n + i, c0 + t * (c1 + t * (c2 + t * c3)));
+      }
+    });
+  }
+
+  // Sets functions and their slopes. Returns the sum of the slopes of rho times by_radial.
+  LOREMD_INLINE V look_up(const RadialTable &table, const T *values, const T *by_radial) const {
+    const int n = table.functions, n_rho = RadialTable::padded(shape_.n_radial);
+    const T scale = static_cast<T>(table.intervals / shape_.cutoff);
+    T *weights = rho_.data;  // by_radial and zeros
+    std::copy(by_radial, by_radial + shape_.n_radial, weights);
+    V block[lanes] = {}, slopes[lanes] = {};
+    for_each_interval(table, values, [&](int p, const T *c, T t) LOREMD_INLINE_LAMBDA {
+      V sum{};
+      for (int i = 0; i < n_rho; i += lanes) {
+        const V c1 = load<V>(c + n + i), c2 = load<V>(c + 2 * n + i), c3 = load<V>(c + 3 * n + i);
+        sum += load<V>(weights + i) * (c1 + t * (2 * c2 + 3 * t * c3));
+      }
+      slopes[p] = sum * scale;
+    });
+    const V by_distance = sum_lanes<T, Bytes>(slopes);
+    for (int i = 0; i < shape_.n_functions(); i += lanes) {
+      for_each_interval(
+          table, values + n_rho + i, [&](int p, const T *c, T t) LOREMD_INLINE_LAMBDA {
+            const V c1 = load<V>(c + n), c2 = load<V>(c + 2 * n), c3 = load<V>(c + 3 * n);
+            block[p] = load<V>(c) + t * (c1 + t * (c2 + t * c3));
+            slopes[p] = scale * (c1 + t * (2 * c2 + 3 * t * c3));
+          });
+      transpose<T, Bytes>(block);
+      transpose<T, Bytes>(slopes);
+      for_each_constant<lanes>([&](auto k) LOREMD_INLINE_LAMBDA {
+        functions_.set(i + k, block[k]);
+        function_slopes_.set(i + k, slopes[k]);
+      });
+    }
+    return by_distance;
+  }
+
+  // radial(k) += sum over pairs of their rows (k).
+  LOREMD_INLINE void add_rows(int stride, T *radial) const {
+    for_each_vector<T, Bytes>(shape_.n_radial, [&](int k, auto zero) LOREMD_INLINE_LAMBDA {
+      using W = decltype(zero);
+      W sum = load<W>(radial + k);
+      for (int p = 0; p < count_; ++p) sum += load<W>(rows() + p * stride + k);
+      store(radial + k, sum);
+    });
+  }
+
   // by_functions(lf) = sum_m G(lm, f) Y_lm, by_harmonics(lm) = sum_f G(lm, f) functions(lf) with
   // G = by_spherical. Returns the sum of by_functions and the slopes.
   LOREMD_INLINE N contract_spherical(const T *by_spherical) const {
@@ -330,10 +426,12 @@ class DensityChunk {
           });
           by_harmonics_.set(lm, by_y);
         }
+        N part{};
         for_each_constant<size>([&](auto t) LOREMD_INLINE_LAMBDA {
           by_functions_.set(l * features + f + t, sums[t]);
-          by_distance += function_slopes_[l * features + f + t] * sums[t];
+          part += function_slopes_[l * features + f + t] * sums[t];
         });
+        by_distance += part;
       });
     }
     return by_distance;
@@ -390,7 +488,7 @@ class DensityChunk {
   }
 
   // spherical(lm, f) += sum over pairs of Y_lm times their rows (lf).
-  LOREMD_INLINE void add_spherical(int plane, int stride, T *spherical) const {
+  LOREMD_INLINE void add_spherical(int plane, const T *rows, int stride, T *spherical) const {
     for (int l = 0; l <= shape_.degree; ++l) {
       const int first = l * l;
       for_each_vector<T, Bytes>(shape_.features, [&](int f, auto zero) LOREMD_INLINE_LAMBDA {
@@ -401,7 +499,7 @@ class DensityChunk {
           for_each_constant<size>(
               [&](auto t) LOREMD_INLINE_LAMBDA { sums[t] = load<W>(to + t * shape_.features); });
           for (int p = 0; p < count_; ++p) {
-            const W row = load<W>(rows() + p * stride + l * shape_.features + f);
+            const W row = load<W>(rows + p * stride + l * shape_.features + f);
             for_each_constant<size>([&](auto t) LOREMD_INLINE_LAMBDA {
               sums[t] += harmonics_.part(first + m + t, plane)[p] * row;
             });
@@ -438,6 +536,7 @@ class DensityChunk {
   const Neighbour *const *pairs_ = nullptr;
   int count_ = 0;
   N u_[3], inverse_;  // unit vectors and 1 / r
+  alignas(64) double distance_[lanes], distance_change_[lanes];
   Array rho_, rho_slopes_, functions_, function_slopes_, by_functions_, harmonics_, by_harmonics_;
 };
 

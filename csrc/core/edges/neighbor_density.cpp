@@ -150,6 +150,10 @@ int64_t coefficients_of(const DensityShape &shape, int64_t a, int64_t b) {
   return (a * shape.n_species + b) * shape.n_radial * shape.n_functions();
 }
 
+const float *values_of(const DensityShape &shape, const RadialTable &table, int64_t a, int64_t b) {
+  return table.values + (a * shape.n_species + b) * 4 * table.intervals * table.functions;
+}
+
 template <class T>
 T *offset(T *data, int64_t by) {
   return data ? data + by : nullptr;
@@ -200,7 +204,7 @@ void neighbor_density(const DensityShape &shape, const DensityGeometry &geometry
       neighbours.for_each_chunk(chunk.lanes, [&](int64_t b, const Neighbour *const *pairs,
                                                  int count) LOREMD_INLINE_LAMBDA {
         const T *own = coefficients + coefficients_of(shape, geometry.species[i], b);
-        chunk.evaluate(pairs, count);
+        chunk.set_pairs(pairs, count);
         chunk.add_sums(own, radial + i * shape.radial_size() + b * shape.n_radial,
                        spherical + i * shape.spherical_size());
       });
@@ -222,7 +226,7 @@ void neighbor_density_gradient(const DensityShape &shape, const DensityGeometry 
       neighbours.for_each_chunk(chunk.lanes, [&](int64_t b, const Neighbour *const *pairs,
                                                  int count) LOREMD_INLINE_LAMBDA {
         const int64_t own = coefficients_of(shape, geometry.species[i], b);
-        chunk.evaluate(pairs, count);
+        chunk.set_pairs(pairs, count);
         chunk.contract_radial(coefficients + own, nullptr);
         chunk.add_gradient(by_radial + i * shape.radial_size() + b * shape.n_radial,
                            by_spherical + i * shape.spherical_size(), by_vectors,
@@ -251,7 +255,7 @@ void neighbor_density_along(const DensityShape &shape, const DensityGeometry &ge
         const int64_t own = coefficients_of(shape, geometry.species[i], b);
         const int64_t of_radial = i * shape.radial_size() + b * shape.n_radial;
         const int64_t of_spherical = i * shape.spherical_size();
-        chunk.evaluate(pairs, count);
+        chunk.set_pairs(pairs, count);
         chunk.contract_radial(coefficients + own, direction.coefficients + own);
         chunk.add_sums_along(radial + of_radial, spherical + of_spherical);
         chunk.add_gradient(by_radial + of_radial, by_spherical + of_spherical, by_vectors,
@@ -259,6 +263,49 @@ void neighbor_density_along(const DensityShape &shape, const DensityGeometry &ge
         const VectorGradient<T> to{geometry, gradient, i};
         to.add(pairs, count, chunk.lanes, tangents);
         to.add_products(pairs, count, chunk.lanes, by_vectors, direction);
+      });
+    }
+  });
+}
+
+void neighbor_density_tabulated(const DensityShape &shape, const DensityGeometry &geometry,
+                                const RadialTable &table, int64_t begin, int64_t end, float *radial,
+                                float *spherical) {
+  Neighbourhood neighbours(shape, geometry);
+  DensityBuffers<float> buffers(shape);
+  with_vectors([&](auto bytes) LOREMD_INLINE_LAMBDA {
+    DensityChunk<float, bytes(), false> chunk(shape, buffers);
+    for (int64_t i = begin; i < end; ++i) {
+      neighbours.collect(i, NoDirections{});
+      neighbours.for_each_chunk(chunk.lanes, [&](int64_t b, const Neighbour *const *pairs,
+                                                 int count) LOREMD_INLINE_LAMBDA {
+        chunk.set_pairs(pairs, count);
+        chunk.add_sums(table, values_of(shape, table, geometry.species[i], b),
+                       radial + i * shape.radial_size() + b * shape.n_radial,
+                       spherical + i * shape.spherical_size());
+      });
+    }
+  });
+}
+
+void neighbor_density_tabulated_gradient(const DensityShape &shape, const DensityGeometry &geometry,
+                                         const RadialTable &table, const float *by_radial,
+                                         const float *by_spherical, int64_t begin, int64_t end,
+                                         const DensityGradient<float> &gradient) {
+  Neighbourhood neighbours(shape, geometry);
+  DensityBuffers<float> buffers(shape);
+  with_vectors([&](auto bytes) LOREMD_INLINE_LAMBDA {
+    DensityChunk<float, bytes(), false> chunk(shape, buffers);
+    alignas(64) double by_vectors[3 * chunk.lanes];
+    for (int64_t i = begin; i < end; ++i) {
+      neighbours.collect(i, NoDirections{});
+      neighbours.for_each_chunk(chunk.lanes, [&](int64_t b, const Neighbour *const *pairs,
+                                                 int count) LOREMD_INLINE_LAMBDA {
+        chunk.set_pairs(pairs, count);
+        chunk.set_gradient(table, values_of(shape, table, geometry.species[i], b),
+                           by_radial + i * shape.radial_size() + b * shape.n_radial,
+                           by_spherical + i * shape.spherical_size(), by_vectors);
+        VectorGradient<float>{geometry, gradient, i}.add(pairs, count, chunk.lanes, by_vectors);
       });
     }
   });

@@ -102,4 +102,27 @@ void neighbor_density_along(const DensityShape &shape, const DensityGeometry &ge
                             const T *by_radial, const T *by_spherical, int64_t begin, int64_t end,
                             T *radial, T *spherical, const DensityGradient<T> &gradient);
 
+// rho_k and g_lf of every pair of species as piecewise cubic polynomials of r, float32:
+//
+//   values (n_species, n_species, intervals, 4, functions)
+//   functions: the n_radial rho_k, zeros up to padded(n_radial), the g_lf, zeros
+//
+// In interval q, of the length cutoff / intervals, the number of power i belongs to t^i,
+// t = r / length - q.
+struct RadialTable {
+  const float *values;
+  int intervals, functions;
+
+  static constexpr int padded(int n) { return (n + 15) / 16 * 16; }
+};
+
+// neighbor_density from a table, and its derivatives by positions, cell and shifts.
+void neighbor_density_tabulated(const DensityShape &shape, const DensityGeometry &geometry,
+                                const RadialTable &table, int64_t begin, int64_t end, float *radial,
+                                float *spherical);
+void neighbor_density_tabulated_gradient(const DensityShape &shape, const DensityGeometry &geometry,
+                                         const RadialTable &table, const float *by_radial,
+                                         const float *by_spherical, int64_t begin, int64_t end,
+                                         const DensityGradient<float> &gradient);
+
 }  // namespace loremd

@@ -32,6 +32,7 @@ __all__ = [
     "mesh_errors",
     "mesh_potential",
     "neighbor_density",
+    "neighbor_density_tabulated",
     "norm_features",
     "pair_potential",
     "pair_sum",
@@ -280,6 +281,41 @@ def neighbor_density(
     """
     return torch.ops.loremd.neighbor_density(
         positions, cell, pairs, shifts, species, coefficients, n_out, cutoff, smooth
+    )
+
+
+def neighbor_density_tabulated(
+    positions: Tensor,
+    cell: Tensor,
+    pairs: Tensor,
+    shifts: Tensor,
+    species: Tensor,
+    table: Tensor,
+    n_out: int,
+    cutoff: float,
+    n_radial: int,
+    degrees: int,
+    features: int,
+) -> Tuple[Tensor, Tensor]:
+    """:func:`neighbor_density` in float32 with a table for coefficients that no longer change.
+
+    table (S, S, intervals, 4, functions) float32 by :func:`loremd.radial.radial_table`, from
+    coefficients of shape (S, S, n_radial, degrees, features) and the same cutoff. The other
+    arguments, results and errors are the same. Differentiable once, by positions, cell and shifts
+    of float64; other derivatives raise NotImplementedError.
+    """
+    return torch.ops.loremd.neighbor_density_tabulated(
+        positions,
+        cell,
+        pairs,
+        shifts,
+        species,
+        table,
+        n_out,
+        cutoff,
+        n_radial,
+        degrees,
+        features,
     )
 
 

@@ -209,6 +209,41 @@ def neighbor_density(
     return results[0].to(coefficients.dtype), results[1].to(coefficients.dtype)
 
 
+def neighbor_density_tabulated(
+    positions: Tensor,
+    cell: Tensor,
+    pairs: Tensor,
+    shifts: Tensor,
+    species: Tensor,
+    table: Tensor,
+    n_out: int,
+    cutoff: float,
+    n_radial: int,
+    degrees: int,
+    features: int,
+) -> Tuple[Tensor, Tensor]:
+    """The polynomials in float64, for every pair by itself."""
+    vectors = positions[pairs[1]] - positions[pairs[0]] + shifts.to(cell.dtype) @ cell
+    kept = (vectors.detach().norm(dim=1) < cutoff) & (pairs[0] < n_out)
+    (centres, neighbors), vectors = pairs[:, kept], vectors[kept]
+    distances = vectors.norm(dim=1)
+    place = distances / cutoff * table.shape[2]
+    interval = place.detach().floor().long()
+    own = table.double()[species[centres], species[neighbors], interval]
+    powers = (place - interval).unsqueeze(1) ** torch.arange(4)
+    values = torch.einsum("pt,ptf->pf", powers, own)
+    first = (n_radial + 15) // 16 * 16
+    functions = values[:, first : first + degrees * features].reshape(-1, degrees, features)
+    of_component = [degree for degree in range(degrees) for _ in range(2 * degree + 1)]
+    angular = harmonics(vectors / distances.unsqueeze(1), degrees - 1)
+    terms = functions[:, of_component] * angular.unsqueeze(2)
+    spherical = terms.new_zeros(n_out, degrees**2, features).index_add(0, centres, terms)
+    n_species = table.shape[0]
+    sums = terms.new_zeros(n_out * n_species, n_radial)
+    sums = sums.index_add(0, centres * n_species + species[neighbors], values[:, :n_radial])
+    return sums.reshape(n_out, n_species, n_radial).float(), spherical.float()
+
+
 def gauss_legendre(x: Tensor, points: int) -> Tuple[Tensor, Tensor]:
     """Nodes and weights on [0, 1], of the dtype of x."""
     nodes, weights = np.polynomial.legendre.leggauss(points)
