@@ -136,6 +136,7 @@ void read_module(loremd_model &model, const char *bytes, int64_t size, bool doub
   }
   model.module.eval();
   set_dtype(model.module, double_precision ? torch::kDouble : torch::kFloat);
+  model.module.get_method("freeze")({});
 }
 
 loremd_model *open_model(const char *bytes, int64_t size, int double_precision,

@@ -70,6 +70,7 @@ class Calculator(AseCalculator):
             )
         model = _read_model(model_or_path)
         self.model = model.to(device=device, dtype=_DTYPES[dtype]).requires_grad_(False)
+        self.model.freeze()
         self.device = torch.device(device)
         self.accuracy = float(accuracy)
         self.model.set_long_range("mesh", model.cutoff, self.accuracy, 0.0, [], 0)

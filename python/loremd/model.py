@@ -189,6 +189,12 @@ class Lorem(nn.Module):
             "strain_gradient": strain_gradient + by_strain,
         }
 
+    @torch.jit.export
+    def freeze(self) -> None:
+        """Say that the parameters are final: energy_and_gradients then keeps what depends on them
+        alone, and in float32 takes the radial functions from a table."""
+        self.short_range.freeze()
+
     def _short_range(
         self,
         species: Species,

@@ -20,6 +20,7 @@ from .environment import Pairs, near_pairs, vectors_of
 from .first_block import FirstBlock
 from .gradients import gradients
 from .message_block import MessageBlock
+from .radial import radial_table
 
 
 class Species(NamedTuple):
@@ -29,6 +30,15 @@ class Species(NamedTuple):
     index: Tensor  # (n,) int64, index into them
 
 
+class Coefficients(NamedTuple):
+    """Of the radial functions, for every pair of the species present; see FirstBlock."""
+
+    present: Tensor  # (S,) int64
+    to_scalars: Tensor
+    to_spherical: Tensor
+    table: Tensor  # of ops.neighbor_density_tabulated; empty: the functions themselves
+
+
 class Sweep(NamedTuple):
     """What a sweep leaves for the way back; it starts from leaves of an autograd graph."""
 
@@ -36,7 +46,7 @@ class Sweep(NamedTuple):
     strain: Tensor  # (3, 3) float64, a leaf, zero
     cell: Tensor
     species: Species
-    to_scalars: Tensor
+    coefficients: Coefficients
     radial_sums: Tensor  # (rows, S, K), a function of the leaves
     density: Tensor  # (rows, (L+1)², s), the same
     pairs: Pairs  # for messages
@@ -47,6 +57,8 @@ class Sweep(NamedTuple):
 class ShortRange(nn.Module):
     """Density, first block and messages; see the module."""
 
+    known: Coefficients  # of the last sweep, if the parameters are frozen
+
     def __init__(self, options: Dict[str, object]):
         super().__init__()
         self.cutoff = float(options["cutoff"])
@@ -56,6 +68,18 @@ class ShortRange(nn.Module):
         self.blocks = nn.ModuleList(
             [MessageBlock(options) for _ in range(self.num_message_passing)]
         )
+        self.frozen = False
+        self.known = _nothing()
+
+    @torch.jit.export
+    def freeze(self) -> None:
+        """To be called when the parameters do not change any more (and again if they did).
+
+        From now on sweeps keep what depends on the parameters and the species only, and in float32
+        take the radial functions from a table, see loremd.radial.radial_table.
+        """
+        self.frozen = True
+        self.known = _nothing()
 
     def forward(
         self,
@@ -75,12 +99,12 @@ class ShortRange(nn.Module):
         rows = n_owned
         if self.num_message_passing > 0 and comm == 0:
             rows = positions.shape[0]
-        to_scalars, to_spherical = self.first.coefficients(species.present)
+        coefficients = self._coefficients(species.present)
         radial_sums, density = self._density(
-            species, positions, cell, pairs, images, to_spherical, rows
+            species, positions, cell, pairs, images, coefficients, rows
         )
         own = Species(species.present, species.index[:rows])
-        x, t = self.first(own.present, own.index, to_scalars, radial_sums, density)
+        x, t = self.first(own.present, own.index, coefficients.to_scalars, radial_sums, density)
         energies = self.first.energies(x[:n_owned])
         near = self._near(positions, cell, pairs, images, rows)
         vectors = vectors_of(positions, cell, near.centres, near.neighbors, near.images)
@@ -107,16 +131,20 @@ class ShortRange(nn.Module):
         strain = torch.zeros_like(cell).requires_grad_()
         deformation = torch.eye(3, dtype=cell.dtype, device=cell.device) + strain
         with torch.no_grad():
-            to_scalars, to_spherical = self.first.coefficients(species.present)
+            coefficients = self._kept_coefficients(species.present)
         radial_sums, density = self._density(
-            species, leaf @ deformation, cell @ deformation, pairs, images, to_spherical, n_owned
+            species, leaf @ deformation, cell @ deformation, pairs, images, coefficients, n_owned
         )
         near = self._near(positions, cell, pairs, images, n_owned)
         scalars: List[Tensor] = []
         spherical: List[Tensor] = []
         with torch.no_grad():
             x, t = self.first.sweep(
-                species.present, species.index[:n_owned], to_scalars, radial_sums, density
+                species.present,
+                species.index[:n_owned],
+                coefficients.to_scalars,
+                radial_sums,
+                density,
             )
             scalars.append(x)
             spherical.append(t)
@@ -126,7 +154,16 @@ class ShortRange(nn.Module):
                 scalars.append(x)
                 spherical.append(t)
         return Sweep(
-            leaf, strain, cell, species, to_scalars, radial_sums, density, near, scalars, spherical
+            leaf,
+            strain,
+            cell,
+            species,
+            coefficients,
+            radial_sums,
+            density,
+            near,
+            scalars,
+            spherical,
         )
 
     @torch.jit.export
@@ -165,7 +202,7 @@ class ShortRange(nn.Module):
         readout, by_radial, by_density = self.first.sweep_back(
             sweep.species.present,
             sweep.species.index[:rows],
-            sweep.to_scalars,
+            sweep.coefficients.to_scalars,
             sweep.radial_sums.detach(),
             sweep.density.detach(),
             by_x,
@@ -185,6 +222,22 @@ class ShortRange(nn.Module):
             layers += block.layers()
         return layers
 
+    def _coefficients(self, present: Tensor) -> Coefficients:
+        to_scalars, to_spherical = self.first.coefficients(present)
+        return Coefficients(present, to_scalars, to_spherical, to_spherical.new_empty(0))
+
+    def _kept_coefficients(self, present: Tensor) -> Coefficients:
+        """Those of the last sweep, if they are still the same."""
+        if not self.frozen or present.shape[0] == 0:
+            return self._coefficients(present)
+        if not torch.equal(self.known.present, present):
+            found = self._coefficients(present)
+            if found.to_spherical.dtype == torch.float32:
+                table = radial_table(found.to_spherical, self.cutoff, self.smooth)
+                found = Coefficients(present, found.to_scalars, found.to_spherical, table)
+            self.known = found
+        return self.known
+
     def _density(
         self,
         species: Species,
@@ -192,16 +245,31 @@ class ShortRange(nn.Module):
         cell: Tensor,
         pairs: Tensor,
         images: Tensor,
-        coefficients: Tensor,
+        coefficients: Coefficients,
         rows: int,
     ) -> Tuple[Tensor, Tensor]:
+        shape = coefficients.to_spherical.shape  # (S, S, K, L+1, s)
+        if coefficients.table.numel() > 0:
+            return ops.neighbor_density_tabulated(
+                positions,
+                cell,
+                pairs,
+                images,
+                species.index,
+                coefficients.table,
+                rows,
+                self.cutoff,
+                shape[2],
+                shape[3],
+                shape[4],
+            )
         return ops.neighbor_density(
             positions,
             cell,
             pairs,
             images,
             species.index,
-            coefficients,
+            coefficients.to_spherical,
             rows,
             self.cutoff,
             self.smooth,
@@ -214,6 +282,11 @@ class ShortRange(nn.Module):
         if self.num_message_passing == 0:
             return Pairs(pairs[0, :0], pairs[1, :0], images[:0], [0])
         return near_pairs(positions, cell, pairs, images, self.cutoff, rows)
+
+
+def _nothing() -> Coefficients:
+    none = torch.empty(0)
+    return Coefficients(torch.empty(0, dtype=torch.int64), none, none, none)
 
 
 def _everywhere(x: Tensor, t: Tensor, n: int, comm: int) -> Tuple[Tensor, Tensor]:
