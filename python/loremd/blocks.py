@@ -317,8 +317,8 @@ class TensorDense(nn.Module):
         self.tensor = TensorProduct(degree, degree, degree_out, features)
 
     def forward(self, t: Tensor) -> Tensor:
-        halves = self.dense(t)
-        return self.tensor(halves[..., : self.features], halves[..., self.features :])
+        first, second = self.dense(t).split(self.features, 2)
+        return self.tensor(first, second)
 
     def arrays(self) -> Arrays:
         return {

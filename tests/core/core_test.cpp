@@ -12,10 +12,13 @@
 #include "expect.hpp"
 #include "math/bspline.hpp"
 #include "math/chebyshev.hpp"
+#include "math/dual.hpp"
 #include "math/even_series.hpp"
 #include "math/gamma.hpp"
 #include "math/pswf.hpp"
 #include "math/quadrature.hpp"
+#include "math/radial.hpp"
+#include "math/spherical.hpp"
 #include "math/window_transform.hpp"
 #include "mesh/fft.hpp"
 #include "mesh/interpolate.hpp"
@@ -421,9 +424,76 @@ void transforms_are_fourier_sums() {
   }
 }
 
+// Slopes against dual numbers, which differentiate the values; the b_k sum to one.
+void radial_functions_sum_to_the_cutoff_function() {
+  using Number = loremd::Dual<double>;
+  const double x = 0.37;
+  for (int n : {1, 2, 3, 32}) {
+    for (bool smooth : {false, true}) {
+      const loremd::CutoffValue fc = smooth ? loremd::smooth_cutoff(x) : loremd::cosine_cutoff(x);
+      std::vector<double> binomials(n);
+      std::vector<Number> powers(n);
+      loremd::pascal_row(n - 2, binomials.data());
+      Number sum{}, slopes{};
+      loremd::radial_basis(n, binomials.data(), Number{x, 1}, 1.0, Number{fc.value, fc.slope},
+                           Number{fc.slope, fc.curvature}, powers.data(),
+                           [&](int, const Number &value, const Number &slope) {
+                             expect(std::abs(slope.value - value.tangent) < 1e-12, "slope of rho");
+                             sum += value, slopes += slope;
+                           });
+      expect(std::abs(sum.value - fc.value) < 1e-14, "sum of rho");
+      expect(std::abs(slopes.tangent - fc.curvature) < 1e-11, "second derivative of rho");
+    }
+  }
+}
+
+// Squares of one degree sum to one; the gradient against dual numbers.
+void harmonics_are_normalised_and_have_their_gradient() {
+  constexpr int degree = loremd::largest_degree, n = loremd::n_components(degree);
+  const loremd::SphericalRecursion<double> recursion;
+  const double u[3] = {0.48, -0.6, 0.64};
+  double weights[n], values[n], by_u[3] = {};
+  for (int lm = 0; lm < n; ++lm) weights[lm] = std::cos(3.0 * lm);
+  loremd::spherical_harmonics(recursion, degree, u[0], u[1], u[2],
+                              [&](int lm, double y) { values[lm] = y; });
+  for (int l = 0; l <= degree; ++l) {
+    double squares = 0;
+    for (int lm = l * l; lm < loremd::n_components(l); ++lm) squares += values[lm] * values[lm];
+    expect(std::abs(squares - 1) < 1e-14, "norm of the harmonics");
+  }
+  loremd::spherical_harmonics_gradient(
+      recursion, degree, u[0], u[1], u[2], [&](int lm) { return weights[lm]; }, by_u[0], by_u[1],
+      by_u[2]);
+  for (int a = 0; a < 3; ++a) {
+    loremd::Dual<double> along[3], sum;
+    for (int b = 0; b < 3; ++b) along[b] = {u[b], a == b ? 1.0 : 0.0};
+    loremd::spherical_harmonics(
+        recursion, degree, along[0], along[1], along[2],
+        [&](int lm, const loremd::Dual<double> &y) { sum += y * weights[lm]; });
+    expect(std::abs(sum.tangent - by_u[a]) < 1e-12, "gradient of the harmonics");
+  }
+}
+
+void transpose_and_sum_lanes() {
+  using Eight = loremd::Vector<float, 32>;
+  Eight::type rows[8], copy[8];
+  for (int k = 0; k < 8; ++k) {
+    for (int lane = 0; lane < 8; ++lane) rows[k][lane] = copy[k][lane] = 10 * k + lane;
+  }
+  loremd::transpose<float, 32>(rows);
+  const Eight::type sums = loremd::sum_lanes<float, 32>(copy);
+  for (int k = 0; k < 8; ++k) {
+    for (int lane = 0; lane < 8; ++lane) expect(rows[k][lane] == 10 * lane + k, "transpose");
+    expect(sums[k] == 80 * k + 28, "sum of the lanes");
+  }
+}
+
 }  // namespace
 
 int main() {
+  radial_functions_sum_to_the_cutoff_function();
+  harmonics_are_normalised_and_have_their_gradient();
+  transpose_and_sum_lanes();
   gamma_tails();
   even_series_is_what_it_says();
   prolate_functions_are_their_own_spectrum();

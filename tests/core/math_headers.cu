@@ -2,7 +2,10 @@
 //
 // Every function of csrc/core/math inside a kernel, so that nvcc compiles it as device code.
 #include "math/bspline.hpp"
+#include "math/dual.hpp"
 #include "math/influence.hpp"
+#include "math/radial.hpp"
+#include "math/spherical.hpp"
 
 namespace {
 
@@ -48,6 +51,32 @@ __global__ void even_series(const double *t, loremd::EvenSeries series, int n, d
            series.cosine_transform(t[i]);
 }
 
+// Numbers and dual numbers.
+template <class N>
+__global__ void radial_functions(const double *x, const double *binomials, bool smooth, int n,
+                                 N *out) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  const loremd::CutoffValue fc = smooth ? loremd::smooth_cutoff(x[i]) : loremd::cosine_cutoff(x[i]);
+  N powers[8];
+  loremd::radial_basis(
+      8, binomials, N{} + x[i], 1.0, N{} + fc.value, N{} + fc.slope, powers,
+      [&](int k, const N &value, const N &slope) { out[8 * i + k] = value + slope; });
+}
+
+template <class T, class N>
+__global__ void harmonics(loremd::SphericalRecursion<T> recursion, int degree, const T *vectors,
+                          int n, N *out) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  const N x = N{} + vectors[3 * i], y = N{} + vectors[3 * i + 1], z = N{} + vectors[3 * i + 2];
+  N *own = out + i * (loremd::n_components(degree) + 3);
+  loremd::spherical_harmonics(recursion, degree, x, y, z,
+                              [&](int lm, const N &value) { own[lm + 3] = value; });
+  loremd::spherical_harmonics_gradient(
+      recursion, degree, x, y, z, [&](int lm) { return own[lm + 3]; }, own[0], own[1], own[2]);
+}
+
 template <int P>
 void launch(const float *f32, float *w32, const double *f64, double *w64, int n) {
   window_weights<P><<<1, 128>>>(f32, w32, n);
@@ -70,4 +99,11 @@ void launch_all_orders(const float *f32, float *w32, const double *f64, double *
   influence<<<1, 128>>>(f64, 1.0, loremd::CutSlab{9.0}, n, w64);
   gamma_tails<<<1, 128>>>(f64, 0.5, 1.0, n, w64);
   even_series<<<1, 128>>>(f64, {f64, 20}, n, w64);
+  const auto dual32 = reinterpret_cast<loremd::Dual<float> *>(w32);
+  const auto dual64 = reinterpret_cast<loremd::Dual<double> *>(w64);
+  radial_functions<<<1, 128>>>(f64, f64, true, n, w64);
+  radial_functions<<<1, 128>>>(f64, f64, false, n, dual64);
+  harmonics<<<1, 128>>>(loremd::SphericalRecursion<float>(), 6, f32, n, w32);
+  harmonics<<<1, 128>>>(loremd::SphericalRecursion<float>(), 6, f32, n, dual32);
+  harmonics<<<1, 128>>>(loremd::SphericalRecursion<double>(), 8, f64, n, w64);
 }
