@@ -237,6 +237,12 @@ int plan_error(loremd_model *model, const loremd_plan_request *request, double *
   return ok ? 0 : 1;
 }
 
+int memory(loremd_model *model, int64_t owned, int64_t atoms, int64_t pairs, double *bytes) {
+  const bool ok = guarded(
+      [&] { *bytes = model->module.get_method("memory")({owned, atoms, pairs}).toDouble(); });
+  return ok ? 0 : 1;
+}
+
 // ---- evaluation ----------------------------------------------------------------------------
 
 c10::Dict<c10::IValue, c10::IValue> results(loremd_model &model, const loremd_input &input) {
@@ -299,6 +305,7 @@ const loremd_runner functions = {LOREMD_RUNNER_VERSION,
                                  model_info,
                                  plan,
                                  plan_error,
+                                 memory,
                                  evaluate,
                                  reset_times,
                                  times,

@@ -12,7 +12,7 @@
 
 #include "communicator.hpp"  // csrc/torch: how an op reaches other ranks
 
-#define LOREMD_RUNNER_VERSION 3
+#define LOREMD_RUNNER_VERSION 4
 
 extern "C" {
 
@@ -91,6 +91,8 @@ typedef struct loremd_runner {
   int (*plan)(loremd_model *, const loremd_plan_request *, loremd_plan *);
   // Estimated relative error of the plan of now in the cell of the request.
   int (*plan_error)(loremd_model *, const loremd_plan_request *, double *error);
+  // Bytes that evaluate() takes at most on this rank, an estimate; mesh and arguments not included.
+  int (*memory)(loremd_model *, int64_t owned, int64_t atoms, int64_t pairs, double *bytes);
   int (*evaluate)(loremd_model *, const loremd_input *, loremd_output *);
   void (*reset_times)(loremd_model *);
   const loremd_times *(*times)(const loremd_model *);

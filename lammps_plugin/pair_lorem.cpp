@@ -8,6 +8,7 @@
 #include "error.h"
 #include "force.h"
 #include "memory.h"
+#include "neigh_list.h"
 #include "neighbor.h"
 #include "pair_lorem_report.h"
 #include "update.h"
@@ -183,13 +184,46 @@ void PairLorem::check_neighbor_settings() const {
 // the warm-up of torch.
 void PairLorem::setup() {
   planned_ = false;
-  if (!info().long_range) {
-    report();
-    return;
+  if (info().long_range) {
+    measure_system();
+    exchange_.together([&] { make_plan(); });
   }
-  measure_system();
-  exchange_.together([&] { make_plan(); });
   report();
+  check_memory();
+}
+
+// Lists of pairs, the model, and the mesh: spread, transformed and kept for the virial; on several
+// ranks with the margins of their parts.
+double PairLorem::step_memory() const {
+  bigint pairs = 0;
+  for (int ii = 0; list && ii < list->inum; ++ii) pairs += list->numneigh[list->ilist[ii]];
+  double bytes = 0.0;
+  if (runner_->memory(model_, atom->nlocal, atom->nlocal + atom->nghost, pairs, &bytes) != 0)
+    throw std::runtime_error(runner_->last_error());
+  bytes += 2.0 * sizeof(int64_t) * pairs;
+  if (!info().long_range) return bytes;
+  const double points = static_cast<double>(plan_.mesh[0]) * plan_.mesh[1] * plan_.mesh[2];
+  const double value = settings_.double_precision ? sizeof(double) : sizeof(float);
+  const double copies = comm->nprocs == 1 ? 2.0 : 3.5 / comm->nprocs;
+  return bytes + copies * points * info().channels * value;
+}
+
+void PairLorem::check_memory() {
+  constexpr double kMegabyte = 1e6;
+  double mine = 0.0;
+  exchange_.together([&] { mine = step_memory(); });
+  const LoremMemory memory = lorem_memory(mine, world);
+  if (comm->me == 0)
+    utils::logmesg(lmp,
+                   "pair_style lorem: a step needs about {:.0f} MB on a rank at most; where least "
+                   "is left, {:.0f} of {:.0f} MB\n",
+                   memory.largest / kMegabyte, memory.needed / kMegabyte, memory.free / kMegabyte);
+  if (memory.needed > memory.free)
+    error->all(FLERR,
+               "pair_style lorem: a step would need about {:.0f} MB where {:.0f} MB are free; use "
+               "more nodes, fewer atoms, a smaller skin ('neighbor') or 'rspace', or raise the "
+               "limit of the process if it has one (ulimit -v)",
+               memory.needed / kMegabyte, memory.free / kMegabyte);
 }
 
 void PairLorem::measure_system() {

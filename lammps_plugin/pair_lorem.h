@@ -107,6 +107,8 @@ class PairLorem : public Pair {
   void make_or_keep_plan();
   bool plan_holds();
   void report();
+  double step_memory() const;  // bytes that a step takes on this rank, about
+  void check_memory();
 
   void evaluate();
   void add_forces();

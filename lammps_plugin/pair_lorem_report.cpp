@@ -2,8 +2,10 @@
 #include "pair_lorem_report.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <fstream>
 
 using namespace LAMMPS_NS;
 
@@ -46,6 +48,28 @@ double peak_megabytes() {
   rusage usage = {};
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_maxrss * 1024.0 / 1e6;
+}
+
+// Bytes that are free on this node.
+double free_on_node() {
+  std::ifstream file("/proc/meminfo");
+  std::string name, unit;
+  double kilobytes = 0.0;
+  while (file >> name >> kilobytes) {
+    if (name == "MemAvailable:") return 1024.0 * kilobytes;
+    std::getline(file, unit);
+  }
+  return HUGE_VAL;
+}
+
+// Bytes that this process may still map, if the user has set a limit.
+double rest_of_address_space() {
+  rlimit limit = {};
+  getrlimit(RLIMIT_AS, &limit);
+  double pages = 0.0;
+  std::ifstream("/proc/self/statm") >> pages;
+  return limit.rlim_cur == RLIM_INFINITY ? HUGE_VAL
+                                         : limit.rlim_cur - pages * sysconf(_SC_PAGESIZE);
 }
 
 }  // namespace
@@ -115,4 +139,28 @@ std::string LAMMPS_NS::lorem_memory_line(double bytes, MPI_Comm world) {
   if (me != 0) return "";
   return fmt::format("Mesh memory per rank (min/avg/max) = {:.4g} | {:.4g} | {:.4g} Mbytes\n",
                      lowest / kMegabyte, sum / ranks / kMegabyte, highest / kMegabyte);
+}
+
+LoremMemory LAMMPS_NS::lorem_memory(double needed, MPI_Comm world) {
+  MPI_Comm node = MPI_COMM_NULL;
+  MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+  double of_node = 0.0;
+  MPI_Allreduce(&needed, &of_node, 1, MPI_DOUBLE, MPI_SUM, node);
+  MPI_Comm_free(&node);
+  // a process at its own limit counts as a node of its own
+  const double own = rest_of_address_space(), shared = free_on_node();
+  const bool at_limit = own - needed < shared - of_node;
+  const double mine[2] = {at_limit ? needed : of_node, at_limit ? own : shared};
+
+  struct {
+    double spare;
+    int rank;
+  } place = {mine[1] - mine[0], 0}, least;
+  MPI_Comm_rank(world, &place.rank);
+  MPI_Allreduce(&place, &least, 1, MPI_DOUBLE_INT, MPI_MINLOC, world);
+  double worst[2] = {mine[0], mine[1]};
+  MPI_Bcast(worst, 2, MPI_DOUBLE, least.rank, world);
+  LoremMemory result = {0.0, worst[0], worst[1]};
+  MPI_Allreduce(&needed, &result.largest, 1, MPI_DOUBLE, MPI_MAX, world);
+  return result;
 }

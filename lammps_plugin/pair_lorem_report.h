@@ -28,6 +28,17 @@ std::string lorem_settings_block(const loremd_runner *runner, const loremd_model
 std::string lorem_time_table(const LoremSeconds &seconds, double total, bigint steps,
                              MPI_Comm world);
 
+// What a step will take, of all ranks, and what there is: MemAvailable of each node, and the limit
+// of each process if it has one (ulimit -v). In bytes.
+struct LoremMemory {
+  double largest;  // of a rank
+  double needed;   // of the ranks of the node that has least to spare
+  double free;     // on that node
+};
+
+// Collective; `needed` by this rank.
+LoremMemory lorem_memory(double needed, MPI_Comm world);
+
 // Collective: the mesh memory of all ranks in a line, from that of this rank in bytes; on rank 0,
 // elsewhere empty.
 std::string lorem_memory_line(double bytes, MPI_Comm world);

@@ -29,16 +29,20 @@ def main() -> None:
     parser.add_argument("--no-long-range", action="store_true")
     parser.add_argument("--salt", choices=LATTICE, default="MgO")
     given = parser.parse_args()
+    model = make_model(given.salt, given.layers, not given.no_long_range)
+    provenance = {"purpose": "measurements of time; random weights"}
+    elements = sorted(set(crystal(given.salt).symbols))
+    loremd.export(model, given.output, elements=elements, provenance=provenance)
+
+
+def make_model(salt: str = "MgO", layers: int = 0, long_range: bool = True) -> loremd.Lorem:
     torch.manual_seed(0)
-    model = loremd.Lorem(
-        num_message_passing=given.layers, lr=not given.no_long_range, norm_epsilon=1e-3
-    )
-    atoms = crystal(given.salt)
+    model = loremd.Lorem(num_message_passing=layers, lr=long_range, norm_epsilon=1e-3)
+    atoms = crystal(salt)
     atoms.calc = SinglePointCalculator(atoms, energy=0.0)  # a label, which nothing looks at
     scale_features(model, [to_structure(atoms, model.cutoff)])
     scale_forces(model, atoms)
-    provenance = {"purpose": "measurements of time; random weights"}
-    loremd.export(model, given.output, elements=sorted(set(atoms.symbols)), provenance=provenance)
+    return model
 
 
 def crystal(salt: str) -> ase.Atoms:

@@ -195,6 +195,22 @@ class Lorem(nn.Module):
         alone, and in float32 takes the radial functions from a table."""
         self.short_range.freeze()
 
+    @torch.jit.export
+    def memory(self, n_owned: int, n_atoms: int, n_pairs: int) -> float:
+        """Bytes that energy_and_gradients takes at most beyond its arguments and the mesh: an
+        estimate, for n_owned of n_atoms with n_pairs in the list."""
+        word = self.short_range.first.embedding.element_size()
+        features, density = self.short_range.sizes(max(1, len(self.atomic_numbers)))
+        stages = self.num_message_passing + 1
+        kept = density + stages * features  # by the sweep
+        back = density + features  # gradients of these, one stage at a time
+        charges = 12 * self.num_channels  # with potentials, field, and their gradients
+        total = float(word * (kept + back + charges)) * n_owned + 200.0 * n_atoms
+        if self.num_message_passing > 0:
+            # pairs within the cutoff, features of all atoms and their exchange in float64
+            total += 40.0 * n_pairs + float((4 * word + 16) * features) * n_atoms
+        return total + self.short_range.working_memory()
+
     def _short_range(
         self,
         species: Species,

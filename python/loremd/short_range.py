@@ -215,6 +215,26 @@ class ShortRange(nn.Module):
         )
         return energies + readout, by_positions + by[0], by_strain + by[1]
 
+    @torch.jit.export
+    def sizes(self, n_species: int) -> Tuple[int, int]:
+        """Numbers per atom: features after a stage, and density."""
+        width, n_radial = self.first.edge_scalars.weight.shape[0], self.first.radial.n_radial
+        # (L+1)^2 components of s features each, from the (L+1) s columns of the weights
+        spherical = self.first.degrees * self.first.edge_spherical.weight.shape[1]
+        return width + spherical, n_species * n_radial + spherical
+
+    @torch.jit.export
+    def working_memory(self) -> float:
+        """Bytes of a block of atoms on its way through the networks and back, an estimate."""
+        word, width = self.first.embedding.element_size(), self.first.edge_scalars.weight.shape[0]
+        features, _ = self.sizes(1)
+        per_atom = 40 * width + 12 * features
+        total = float(word * per_atom) * self.first.atoms_at_once
+        for block in self.blocks:
+            per_pair = self.first.radial.n_radial * self.first.edge_spherical.weight.shape[1]
+            total = max(total, 5.0 * word * per_pair * 100 * block.atoms_at_once)
+        return total
+
     def layers(self) -> List[Tuple[str, Arrays]]:
         """As in FirstBlock."""
         layers = self.first.layers()

@@ -4,7 +4,7 @@ after its exchanges with other ranks, in their backward, or for lack of memory."
 
 import json
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict
 
 import torch
 from torch import Tensor
@@ -21,7 +21,32 @@ class FailingModel(torch.nn.Module):
         if lone and moment == self.moment:
             raise ValueError("this rank owns the lone atom")
 
-    def forward(
+    @torch.jit.export
+    def freeze(self) -> None:
+        pass
+
+    @torch.jit.export
+    def memory(self, n_owned: int, n_atoms: int, n_pairs: int) -> float:
+        return 0.0
+
+    def forward(self, positions: Tensor, n_owned: int, comm: int) -> Tensor:
+        """Energies of the owned atoms."""
+        x = positions[:n_owned]
+        lone = bool(((x[:, 0] > 20.0) & (x[:, 0] < 30.0)).any())
+        self.check("before", lone)
+        if lone and self.moment == "memory":
+            x = x + torch.zeros([1 << 50]).sum()
+        total = torch.ops.loremd.sum_over_ranks(x.sum(0), comm)
+        self.check("between", lone)
+        everyone = torch.ops.loremd.halo_exchange(x * total, positions.shape[0], comm)
+        self.check("after", lone)
+        if lone and self.moment == "backward":
+            everyone = everyone.exp()
+            everyone.add_(1.0)  # the derivative of exp needs its result as it was
+        return everyone[:n_owned].sum(1)
+
+    @torch.jit.export
+    def energy_and_gradients(
         self,
         numbers: Tensor,
         positions: Tensor,
@@ -30,28 +55,20 @@ class FailingModel(torch.nn.Module):
         pairs: Tensor,
         shifts: Tensor,
         n_owned: int,
-        batch: Optional[Tensor] = None,
         comm: int = 0,
     ) -> Dict[str, Tensor]:
-        x = positions[:n_owned]
-        lone = bool(((x[:, 0] > 20.0) & (x[:, 0] < 30.0)).any())
-        self.check("before", lone)
-        if lone and self.moment == "memory":
-            x = x + torch.zeros([1 << 50]).sum()
-        total = torch.ops.loremd.sum_over_ranks(x.sum(0), comm)
-        self.check("between", lone)
-        everyone = torch.ops.loremd.halo_exchange(x * total, numbers.shape[0], comm)
-        self.check("after", lone)
-        if lone and self.moment == "backward":
-            everyone = everyone.exp()
-            everyone.add_(1.0)  # the derivative of exp needs its result as it was
-        energies = everyone[:n_owned].sum(1)
+        leaf = positions.detach().requires_grad_()
+        energies = self(leaf, n_owned, comm)
+        gradient = torch.autograd.grad([energies.sum()], [leaf])[0]
+        assert gradient is not None
         none = torch.zeros(n_owned, 0, dtype=torch.float64)
         return {
-            "energies": energies,
-            "long_range_energies": torch.zeros_like(energies),
+            "energies": energies.detach(),
+            "long_range_energies": torch.zeros_like(energies).detach(),
             "charges": none,
             "potentials": none,
+            "gradient": gradient,
+            "strain_gradient": torch.zeros_like(cell),
         }
 
 
