@@ -48,7 +48,7 @@ struct PairCall {
         charges(any_charges.contiguous()),
         cell(any_cell.contiguous()),
         pairs(any_pairs.contiguous()),
-        shifts(any_shifts.to(at::kLong).contiguous()),
+        shifts(any_shifts.scalar_type() == at::kDouble ? any_shifts : any_shifts.to(at::kLong)),
         shape(series_of(op, "splitting", splitting)) {
     check_shape(op, "positions", positions, -1, 3);
     check_dtype(op, "positions", positions, at::kDouble);
@@ -67,7 +67,9 @@ struct PairCall {
     const int64_t *list = pairs.const_data_ptr<int64_t>();
     geometry = {positions.const_data_ptr<double>(),
                 cell.const_data_ptr<double>(),
-                shifts.const_data_ptr<int64_t>(),
+                {shifts.scalar_type() == at::kDouble ? shifts.const_data_ptr<double>() : nullptr,
+                 shifts.scalar_type() == at::kLong ? shifts.const_data_ptr<int64_t>() : nullptr,
+                 shifts.stride(0), shifts.stride(1)},
                 {list, list + pairs.size(1), pairs.size(1), n_out, positions.size(0)},
                 cutoff};
     part = {exponent, length, even_series(shape)};
@@ -133,7 +135,8 @@ Tensor pair_potential_in_steps(LOREMD_PAIR_ARGUMENTS) {
            positions.index_select(0, list.select(0, 0)) + images.to(at::kDouble).matmul(cell);
   };
   const Tensor all = vectors(pairs, shifts).detach().square().sum(1);
-  const Tensor kept = (all < cutoff * cutoff).nonzero().squeeze(1);
+  const Tensor inside = (all < cutoff * cutoff).logical_and(pairs.select(0, 0) < n_out);
+  const Tensor kept = inside.nonzero().squeeze(1);
   const Tensor list = pairs.index_select(1, kept);
   const Tensor squared = vectors(list, shifts.index_select(0, kept)).square().sum(1);
   const Tensor sharp = splitting ? compact_sharp(squared, length, *splitting, 0)

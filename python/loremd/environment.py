@@ -54,10 +54,11 @@ class Surroundings(nn.Module):
 
 
 def near_pairs(
-    positions: Tensor, cell: Tensor, pairs: Tensor, images: Tensor, cutoff: float, rows: int
+    positions: Tensor, cell: Tensor, pairs: Tensor, shifts: Tensor, cutoff: float, rows: int
 ) -> Pairs:
     """The pairs of atoms 0 .. rows-1 that are closer than the cutoff; arguments as Lorem.forward,
-    images float64."""
+    shifts of any type."""
+    images = shifts.to(torch.float64)
     with torch.no_grad():
         squared = vectors_of(positions, cell, pairs[0], pairs[1], images).square().sum(1)
         # the last 1e-12 of the cutoff, where 1 - r/cutoff may round to zero, counts as outside

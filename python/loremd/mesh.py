@@ -556,9 +556,6 @@ class MeshPotential(torch.nn.Module):
     ) -> Tensor:
         """Σ_j q_j sharp(r) over the pairs closer than the cutoff, (n_owned, C)."""
         everyone = ops.halo_exchange(charges, positions.shape[0], comm)
-        if charges.shape[0] < positions.shape[0]:  # lists of some programs have ghosts as centres
-            owned = torch.nonzero(pairs[0] < charges.shape[0]).squeeze(1)
-            pairs, shifts = pairs[:, owned], shifts[owned]
         if batch is None or len(settings) == 1:
             return self._pairs_of_one(
                 positions, everyone, charges.shape[0], cells[0], pairs, shifts, settings[0]
@@ -605,7 +602,8 @@ class MeshPotential(torch.nn.Module):
         cells = cell.unsqueeze(0)
         squared = pair_vectors(positions.detach(), cells.detach(), pairs, shifts, None)
         squared = squared.square().sum(1)
-        near = torch.nonzero(squared < self.exclusion_radius**2).squeeze(1)
+        inside = (squared < self.exclusion_radius**2) & (pairs[0] < n_owned)
+        near = torch.nonzero(inside).squeeze(1)
         pairs, shifts = pairs[:, near], shifts[near]
         squared = pair_vectors(positions, cells, pairs, shifts, None).square().sum(1)
         excluded = exclusion(squared, self.exclusion_radius, self.exclusion_degree)

@@ -98,9 +98,8 @@ class Lorem(nn.Module):
         """
         _check_structure(numbers, positions, cell, pbc, pairs, shifts, n_owned, batch)
         species = self._species(numbers)
-        images = shifts.to(torch.float64)
         x, t, energies = self._short_range(
-            species, positions, cell.reshape(-1, 3, 3), pairs, images, n_owned, batch, comm
+            species, positions, cell.reshape(-1, 3, 3), pairs, shifts, n_owned, batch, comm
         )
         charges = x.new_zeros(n_owned, 0)
         potentials = x.new_zeros(n_owned, 0)
@@ -109,7 +108,7 @@ class Lorem(nn.Module):
         if long_range is not None:
             charges = long_range.charges(x, t)
             potentials = self._potentials(
-                positions, charges, cell, pairs, images, pbc, batch, n_owned, comm
+                positions, charges, cell, pairs, shifts, pbc, batch, n_owned, comm
             )
             last = long_range(x, t, potentials).to(torch.float64)
         offsets = _join(self.offset_parts).index_select(0, numbers[:n_owned])
@@ -145,12 +144,10 @@ class Lorem(nn.Module):
             rank's share of both.
         """
         _check_structure(numbers, positions, cell, pbc, pairs, shifts, n_owned, None)
-        images = shifts.to(torch.float64)
         sweep = self.short_range.sweep(
-            self._species(numbers), positions, cell, pairs, images, n_owned, comm
+            self._species(numbers), positions, cell, pairs, shifts, n_owned, comm
         )
         x, t = sweep.scalars[-1], sweep.spherical[-1]
-        by_x, by_t = torch.zeros_like(x), torch.zeros_like(t)
         charges = x.new_zeros(n_owned, 0)
         potentials = x.new_zeros(n_owned, 0)
         last = torch.zeros(n_owned, dtype=torch.float64, device=x.device)
@@ -167,7 +164,7 @@ class Lorem(nn.Module):
                 charges,
                 cell @ deformation,
                 pairs,
-                images,
+                shifts,
                 pbc,
                 None,
                 n_owned,
@@ -178,6 +175,8 @@ class Lorem(nn.Module):
             # on every rank, with atoms or without: the backward communicates, too
             by_charges, gradient, strain_gradient = gradients([values], leaves, [by_potentials])
             long_range.sweep_charges_back(x, t, by_charges, by_x, by_t)
+        else:
+            by_x, by_t = torch.zeros_like(x), torch.zeros_like(t)
         energies, by_positions, by_strain = self.short_range.sweep_back(sweep, by_x, by_t, comm)
         offsets = _join(self.offset_parts).index_select(0, numbers[:n_owned])
         return {
@@ -217,17 +216,17 @@ class Lorem(nn.Module):
         positions: Tensor,
         cells: Tensor,
         pairs: Tensor,
-        images: Tensor,
+        shifts: Tensor,
         n_owned: int,
         batch: Optional[Tensor],
         comm: int,
     ) -> Tuple[Tensor, Tensor, Tensor]:
         """As ShortRange.forward, for a batch as well: structures are apart by their pairs."""
-        cell = cells[0]
-        if batch is not None and cells.shape[0] > 1:
-            images = image_vectors(cells, pairs, images, batch)
-            cell = torch.eye(3, dtype=cells.dtype, device=cells.device)
-        return self.short_range(species, positions, cell, pairs, images, n_owned, comm)
+        if batch is None or cells.shape[0] == 1:
+            return self.short_range(species, positions, cells[0], pairs, shifts, n_owned, comm)
+        images = image_vectors(cells, pairs, shifts.to(cells.dtype), batch)
+        whole = torch.eye(3, dtype=cells.dtype, device=cells.device)
+        return self.short_range(species, positions, whole, pairs, images, n_owned, comm)
 
     def _species(self, numbers: Tensor) -> Species:
         """The atomic numbers that occur, sorted, and for each atom the index among them."""

@@ -87,13 +87,13 @@ class ShortRange(nn.Module):
         positions: Tensor,
         cell: Tensor,
         pairs: Tensor,
-        images: Tensor,
+        shifts: Tensor,
         n_owned: int,
         comm: int,
     ) -> Tuple[Tensor, Tensor, Tensor]:
         """Return scalars (n_owned, d), spherical features and energies (n_owned,) float64.
 
-        Arguments as in Lorem.forward, images float64. Without a communicator the messages of ghosts
+        Arguments as in Lorem.forward; shifts int64 or float64. Without a communicator the messages of ghosts
         are computed here, from the ghosts further out.
         """
         rows = n_owned
@@ -101,12 +101,12 @@ class ShortRange(nn.Module):
             rows = positions.shape[0]
         coefficients = self._coefficients(species.present)
         radial_sums, density = self._density(
-            species, positions, cell, pairs, images, coefficients, rows
+            species, positions, cell, pairs, shifts, coefficients, rows
         )
         own = Species(species.present, species.index[:rows])
         x, t = self.first(own.present, own.index, coefficients.to_scalars, radial_sums, density)
         energies = self.first.energies(x[:n_owned])
-        near = self._near(positions, cell, pairs, images, rows)
+        near = self._near(positions, cell, pairs, shifts, rows)
         vectors = vectors_of(positions, cell, near.centres, near.neighbors, near.images)
         for block in self.blocks:
             senders_x, senders_t = _everywhere(x, t, positions.shape[0], comm)
@@ -122,7 +122,7 @@ class ShortRange(nn.Module):
         positions: Tensor,
         cell: Tensor,
         pairs: Tensor,
-        images: Tensor,
+        shifts: Tensor,
         n_owned: int,
         comm: int,
     ) -> Sweep:
@@ -133,9 +133,9 @@ class ShortRange(nn.Module):
         with torch.no_grad():
             coefficients = self._kept_coefficients(species.present)
         radial_sums, density = self._density(
-            species, leaf @ deformation, cell @ deformation, pairs, images, coefficients, n_owned
+            species, leaf @ deformation, cell @ deformation, pairs, shifts, coefficients, n_owned
         )
-        near = self._near(positions, cell, pairs, images, n_owned)
+        near = self._near(positions, cell, pairs, shifts, n_owned)
         scalars: List[Tensor] = []
         spherical: List[Tensor] = []
         with torch.no_grad():
@@ -264,7 +264,7 @@ class ShortRange(nn.Module):
         positions: Tensor,
         cell: Tensor,
         pairs: Tensor,
-        images: Tensor,
+        shifts: Tensor,
         coefficients: Coefficients,
         rows: int,
     ) -> Tuple[Tensor, Tensor]:
@@ -274,7 +274,7 @@ class ShortRange(nn.Module):
                 positions,
                 cell,
                 pairs,
-                images,
+                shifts,
                 species.index,
                 coefficients.table,
                 rows,
@@ -287,7 +287,7 @@ class ShortRange(nn.Module):
             positions,
             cell,
             pairs,
-            images,
+            shifts,
             species.index,
             coefficients.to_spherical,
             rows,
@@ -296,12 +296,13 @@ class ShortRange(nn.Module):
         )
 
     def _near(
-        self, positions: Tensor, cell: Tensor, pairs: Tensor, images: Tensor, rows: int
+        self, positions: Tensor, cell: Tensor, pairs: Tensor, shifts: Tensor, rows: int
     ) -> Pairs:
         """The pairs that messages go along; none without messages."""
         if self.num_message_passing == 0:
-            return Pairs(pairs[0, :0], pairs[1, :0], images[:0], [0])
-        return near_pairs(positions, cell, pairs, images, self.cutoff, rows)
+            none = shifts[:0].to(torch.float64)
+            return Pairs(pairs[0, :0], pairs[1, :0], none, [0])
+        return near_pairs(positions, cell, pairs, shifts, self.cutoff, rows)
 
 
 def _nothing() -> Coefficients:

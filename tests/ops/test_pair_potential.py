@@ -92,10 +92,26 @@ def test_ghosts_strided_and_empty_input():
     assert nobody.shape == (0, 4)
 
 
+def test_pairs_of_other_centres_and_shifts_of_any_form():
+    (positions, charges, cell), (pairs, shifts) = system()
+    rest = (3.0, 1.0, 0.9)
+    whole = ops.pair_potential(positions, charges, cell, pairs, shifts, 6, *rest)
+    part = ops.pair_potential(positions, charges, cell, pairs, shifts, 3, *rest)
+    assert torch.equal(part, whole[:3])
+    for form in (shifts.double(), shifts.to(torch.int32), shifts.t().contiguous().t()):
+        assert torch.equal(
+            ops.pair_potential(positions, charges, cell, pairs, form, 6, *rest), whole
+        )
+    none = torch.zeros(1, 3, dtype=torch.int64)
+    direct = ops.pair_potential(positions, charges, cell, pairs, torch.zeros_like(shifts), 6, *rest)
+    same = ops.pair_potential(positions, charges, cell, pairs, none.expand_as(shifts), 6, *rest)
+    assert torch.equal(direct, same)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"n_out": 3}, "centre index .* is out of range"),
+        ({"pairs": torch.tensor([[6], [0]])}, "centre index 6 is out of range"),
         ({"charges": torch.ones(5, 3, dtype=torch.float64)}, r"charges of shape \(6, channels\)"),
         ({"length": -1.0}, "must be positive"),
         ({"exponent": 2.0, "splitting": ops.prolate_shape(9.0)}, "for exponent 1 only"),
@@ -105,6 +121,7 @@ def test_bad_input(change, message):
     (positions, charges, cell), (pairs, shifts) = system()
     given = {"positions": positions, "charges": charges, "cell": cell, "pairs": pairs}
     given |= {"shifts": shifts, "n_out": 6, "cutoff": 3.0, "exponent": 1.0, "length": 0.9}
+    given["shifts"] = shifts[:1] if "pairs" in change else shifts
     with pytest.raises(ValueError, match=message):
         ops.pair_potential(**(given | change))
 

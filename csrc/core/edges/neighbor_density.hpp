@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include "edges/shifts.hpp"
+
 #include <cstdint>
 #include <vector>
 
@@ -15,18 +17,6 @@ struct PairRows {
 
 // Pairs with a centre from n_centres to n_atoms - 1 are left out. Throws Error on other centres.
 PairRows rows_of_centres(const int64_t *centres, int64_t pairs, int64_t n_centres, int64_t n_atoms);
-
-// Cell vectors between the images of two atoms, (pairs, 3) with any strides, integers or not.
-struct Shifts {
-  const double *real = nullptr;  // one of both
-  const int64_t *whole = nullptr;
-  int64_t row_stride = 3, stride = 1;
-
-  double operator()(int64_t pair, int a) const {
-    const int64_t at = pair * row_stride + a * stride;
-    return real ? real[at] : static_cast<double>(whole[at]);
-  }
-};
 
 // Atoms and pairs; the vector of a pair (i, j) is R_j - R_i + shift cell.
 struct DensityGeometry {

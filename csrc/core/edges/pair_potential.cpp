@@ -56,9 +56,10 @@ void for_each_block(const PairGeometry &geometry, Body &&body) {
   const double within = geometry.cutoff * geometry.cutoff;
   for (int64_t p = 0; p < list.pairs; ++p) {
     const int64_t i = list.centres[p], j = list.neighbours[p];
-    check_index(i, list.n_centres, "centre");
+    check_index(i, list.n_neighbours, "centre");
     check_index(j, list.n_neighbours, "neighbour");
-    const int64_t *shift = geometry.shifts + 3 * p;
+    if (i >= list.n_centres) continue;
+    const double shift[3] = {geometry.shifts(p, 0), geometry.shifts(p, 1), geometry.shifts(p, 2)};
     double squared = 0;
     for (int a = 0; a < 3; ++a) {
       double component = geometry.positions[3 * j + a] - geometry.positions[3 * i + a];
@@ -97,7 +98,8 @@ LOREMD_CLONES void add_gradients(const Block &block, int n, Channels channels, c
     const T *weight = weights + i * channels;
     add_scaled<32>(channels, static_cast<T>(block.values[k]), weight, by_charges + j * channels);
     const double product = dot(channels, weight, charges + j * channels);
-    const int64_t *shift = geometry.shifts + 3 * block.pair[k];
+    const int64_t p = block.pair[k];
+    const double shift[3] = {geometry.shifts(p, 0), geometry.shifts(p, 1), geometry.shifts(p, 2)};
     for (int a = 0; a < 3; ++a) {
       const double force = 2 * block.slopes[k] * product * block.vector[k][a];
       by_positions[3 * j + a] += force;

@@ -3,6 +3,7 @@
 
 #include "edges/pair_sum.hpp"
 #include "edges/screening.hpp"
+#include "edges/shifts.hpp"
 
 namespace loremd {
 
@@ -16,9 +17,9 @@ struct SharpPart {
 struct PairGeometry {
   const double *positions;  // (list.n_neighbours, 3); centres are the first list.n_centres of them
   const double *cell;       // (3, 3) rows
-  const int64_t *shifts;    // (list.pairs, 3)
-  PairList list;
-  double cutoff;  // pairs from here on do not count
+  Shifts shifts;            // (list.pairs, 3)
+  PairList list;            // pairs whose centre is none of the first list.n_centres do not count
+  double cutoff;            // pairs from here on do not count
 };
 
 // sums(i, c) += sum over pairs (i, j) of sharp(r) charges(j, c), r = |R_j - R_i + shift cell|,
