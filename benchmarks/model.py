@@ -26,11 +26,10 @@ SCALE = ROOT / "examples" / "scale"
 sys.path.insert(0, str(SCALE))
 import scale  # noqa: E402
 
-# name, cells, message-passing layers, long range
+# cells, message-passing layers, long range
 SIZES = [(4, 0, True), (8, 0, True), (16, 0, True), (32, 0, True), (32, 0, False), (8, 1, True)]
 LARGEST = [(50, 0, True)]
 PEER = [(6, False), (4, True)]  # cells, long range: 1,728 and 512 atoms
-ROUNDS = 3
 SALT = {"elements": "Na Cl", "lattice": "5.64"}
 
 
@@ -38,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lorem-jax", type=Path, help="a Python that has lorem-jax")
     parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3, help="of the comparison (default 3)")
     parser.add_argument("--largest", action="store_true", help="1,000,000 atoms as well")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
@@ -58,15 +58,16 @@ def main() -> None:
         print(record["sizes"][-1], flush=True)
         given.out.write_text(json.dumps(record, indent=1) + "\n")
     for cells, long_range in PEER if given.lorem_jax else []:
-        record["against_lorem_jax"].append(compare(given.lorem_jax, cells, given.ranks, long_range))
+        found = compare(given.lorem_jax, cells, given.ranks, long_range, given.rounds)
+        record["against_lorem_jax"].append(found)
         print(record["against_lorem_jax"][-1], flush=True)
         given.out.write_text(json.dumps(record, indent=1) + "\n")
 
 
-def compare(python: Path, cells: int, ranks: int, long_range: bool) -> dict[str, Any]:
+def compare(python: Path, cells: int, ranks: int, long_range: bool, rounds: int) -> dict[str, Any]:
     """Both sides in turns; medians over the rounds."""
     ours, theirs, versions = [], [], {}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         ours.append(run("NaCl", cells, ranks, 0, long_range).seconds_per_step)
         peer = lorem_jax(python, cells, long_range)
         theirs.append(statistics.median(peer["seconds"]))

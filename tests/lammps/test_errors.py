@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from failing_model import write_failing_model
-from lammps_runs import run_lmp, run_python, write_data
+from lammps_runs import BIN, run, run_lmp, run_python, write_data
 from lammps_systems import ELEMENTS, cluster, crystal
 
 RANKS = (1, 2)
@@ -251,3 +251,17 @@ run 0
     texts = {"memory": "allocate memory", "backward": "modified by an inplace operation"}
     assert texts.get(moment, "this rank owns the lone atom") in done.output
     assert ("(rank " in done.output) == (ranks > 1)
+
+
+def test_too_little_memory(tmp_path):
+    """Every process may map 1.2 GB, of which torch and LAMMPS take 0.8; half a crystal of 262,144
+    atoms needs as much again."""
+    example = Path(__file__).resolve().parents[2] / "examples"
+    options = f"-var cells 32 -var steps 0 -var model {example / 'mgo' / 'model.pt'}"
+    command = (
+        f"ulimit -v 1200000; exec {BIN / 'lmp'} -in {example / 'scale' / 'in.scale'} {options}"
+    )
+    done = run(["bash", "-c", command], 2, tmp_path)
+    assert done.status != 0
+    assert done.output.count("ERROR") == 1
+    assert "MB are free; use more nodes, fewer atoms" in done.output
