@@ -93,8 +93,8 @@ class ShortRange(nn.Module):
     ) -> Tuple[Tensor, Tensor, Tensor]:
         """Return scalars (n_owned, d), spherical features and energies (n_owned,) float64.
 
-        Arguments as in Lorem.forward; shifts int64 or float64. Without a communicator the messages of ghosts
-        are computed here, from the ghosts further out.
+        Arguments as in Lorem.forward; shifts int64 or float64. Without a communicator the messages
+        of ghosts are computed here, from the ghosts further out.
         """
         rows = n_owned
         if self.num_message_passing > 0 and comm == 0:
