@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <stdexcept>
 
 using namespace LAMMPS_NS;
@@ -25,6 +26,8 @@ namespace {
 // Extra values behind `compute pair`: energy units of the run, summed over ranks; the last one is
 // a number of charges.
 enum { kOffsets, kShortRange, kLongRange, kNetCharge, kExtras };
+
+constexpr int kMinimisation = 2;  // Update::whichflag
 
 constexpr double kTolerance = 1.05;  // on the accuracy, which a plan is made to just meet
 
@@ -183,7 +186,7 @@ void PairLorem::check_neighbor_settings() const {
 // The first evaluation, which LAMMPS makes right after this and outside of its loop time, is also
 // the warm-up of torch.
 void PairLorem::setup() {
-  planned_ = false;
+  planned_ = warned_ = false;
   if (info().long_range) {
     measure_system();
     exchange_.together([&] { make_plan(); });
@@ -266,25 +269,48 @@ void PairLorem::make_plan() {
 }
 
 // The mesh stays as it is while the box changes, for as long as its estimated error allows; one
-// that the input gives stays for good.
-void PairLorem::make_or_keep_plan() {
+// that the input gives stays for good, and any during a minimisation, whose line searches need one
+// and the same energy.
+bool PairLorem::plan_is_due() {
+  if (!planned_) return true;
   const bool box_has_changed = neighbor->ago == 0 && domain->box_change;
-  if (planned_ && (!box_has_changed || settings_.mesh[0] > 0 || plan_holds())) return;
-  const bool renewed = planned_;
-  make_plan();
-  if (renewed && !reported_ && comm->me == 0)
-    utils::logmesg(lmp, "pair_style lorem: the box has changed, step {}: new mesh\n",
-                   update->ntimestep);
-  report();
+  if (!box_has_changed || settings_.mesh[0] > 0) return false;
+  const double estimate = plan_error();
+  if (estimate <= kTolerance * settings_.accuracy) return false;
+  if (update->whichflag != kMinimisation) return true;
+  if (!warned_ && comm->me == 0)
+    error->warning(FLERR,
+                   "pair_style lorem: the box has changed, and the mesh, which stays the same "
+                   "during a minimisation, has an estimated error of {:.2e} now (asked for "
+                   "{}); minimise again for a new one",
+                   estimate, settings_.accuracy);
+  warned_ = true;
+  return false;
 }
 
-// Whether the plan of now meets the accuracy in the box of now.
-bool PairLorem::plan_holds() {
+// Estimated error of the plan of now in the box of now.
+double PairLorem::plan_error() {
   const loremd_plan_request request = plan_request();
   double error = 0.0;
   if (runner_->plan_error(model_, &request, &error) != 0)
     throw std::runtime_error(runner_->last_error());
-  return error <= kTolerance * settings_.accuracy;
+  return error;
+}
+
+double PairLorem::own_energy() const {
+  return std::accumulate(energies_.begin(), energies_.end(), 0.0);
+}
+
+// All ranks: by how much another mesh has changed the energy.
+void PairLorem::report_jump() {
+  const double mine = own_energy() - energy_before_;
+  double jump = 0.0;
+  MPI_Allreduce(&mine, &jump, 1, MPI_DOUBLE, MPI_SUM, world);
+  if (comm->me == 0)
+    utils::logmesg(lmp,
+                   "pair_style lorem: the box has changed, step {}: new mesh, the energy jumps by "
+                   "{:.3g} per atom\n",
+                   update->ntimestep, energy_unit() * jump / std::max<bigint>(participants_, 1));
 }
 
 void PairLorem::report() {
@@ -314,6 +340,7 @@ void PairLorem::compute(int eflag, int vflag) {
 
   const double start = platform::walltime();
   exchange_.together([&] { evaluate(); });
+  if (renewed_) report_jump();
   add_forces();
   add_energies();
   add_virial();
@@ -342,9 +369,19 @@ void PairLorem::evaluate() {
              gradient_.data(), {}};
   neighbor_seconds_ += platform::walltime() - start;
 
-  if (info().long_range) make_or_keep_plan();
-  if (runner_->evaluate(model_, &input, &output_) != 0)
-    throw std::runtime_error(runner_->last_error());
+  const auto run = [&] {
+    if (runner_->evaluate(model_, &input, &output_) != 0)
+      throw std::runtime_error(runner_->last_error());
+  };
+  renewed_ = false;
+  if (info().long_range && plan_is_due()) {
+    renewed_ = planned_;
+    if (renewed_) run();  // for the jump of the energy
+    energy_before_ = own_energy();
+    make_plan();
+    report();
+  }
+  run();
 }
 
 void PairLorem::add_forces() {

@@ -66,9 +66,12 @@ class PairLorem : public Pair {
   LoremAtoms atoms_;
   loremd_plan plan_ = {};
   bool planned_ = false;
-  bool reported_ = false;      // the plan of now is in the log
-  bigint participants_ = 0;    // atoms with an element, on all ranks
-  double open_sizes_[3] = {};  // how far they reach along open directions, angstrom
+  bool renewed_ = false;        // in this evaluation
+  double energy_before_ = 0.0;  // of this rank's atoms, with the plan before
+  bool warned_ = false;         // that the plan of now does not meet the accuracy
+  bool reported_ = false;       // the plan of now is in the log
+  bigint participants_ = 0;     // atoms with an element, on all ranks
+  double open_sizes_[3] = {};   // how far they reach along open directions, angstrom
 
   std::vector<double> energies_, long_range_energies_, charges_, potentials_, gradient_;
   loremd_output output_ = {};  // points at the vectors above
@@ -104,8 +107,10 @@ class PairLorem : public Pair {
   void measure_system();
   loremd_plan_request plan_request() const;
   void make_plan();
-  void make_or_keep_plan();
-  bool plan_holds();
+  bool plan_is_due();
+  double plan_error();
+  double own_energy() const;  // eV, of this rank's atoms
+  void report_jump();
   void report();
   double step_memory() const;  // bytes that a step takes on this rank, about
   void check_memory();

@@ -329,9 +329,32 @@ def test_mesh_is_kept_while_the_box_changes_and_then_renewed(
     output = run_lmp(growing(ACCURACY), ranks, folder).expect_success().output
     renewed = re.findall(r"the box has changed, step (\d+): new mesh", output)
     assert 1 <= len(renewed) <= 10
+    jumps = re.findall(r"the energy jumps by (\S+) per atom", output)
+    assert len(jumps) == len(renewed)
+    assert max(abs(float(jump)) for jump in jumps) < ACCURACY * np.abs(energies_in(output)).max()
     assert int(renewed[0]) > 1
     error = np.abs(energies_in(output) - energies_of_a_finer_mesh).max()
     assert error < 10 * ACCURACY * np.abs(energies_of_a_finer_mesh).max()
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_mesh_is_kept_during_a_minimisation(folder, ranks):
+    """A box that pulls itself apart keeps its mesh; a warning says what it has come to."""
+    text = f"""
+{START.format(data="crystal.data")}
+pair_style lorem accuracy {ACCURACY} precision double
+pair_coeff * * smooth.pt Na Cl
+fix relax all box/relax iso -2e6 vmax 0.02
+neigh_modify every 1 delay 0 check no
+minimize 0 0 10 100
+"""
+    output = run_lmp(text, ranks, folder).expect_success().output
+    assert "new mesh" not in output
+    warning = (
+        r"WARNING: .*stays the same during a minimisation, has an estimated error of (\S+) now"
+    )
+    (estimate,) = re.findall(warning, output)
+    assert float(estimate) > ACCURACY
 
 
 def test_log(folder):
