@@ -4,13 +4,14 @@
 import io
 import json
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 from failing_model import write_failing_model
-from lammps_runs import BIN, run, run_lmp, run_python, write_data
+from lammps_runs import run_lmp, run_python, write_data
 from lammps_systems import ELEMENTS, cluster, crystal
 
 RANKS = (1, 2)
@@ -253,15 +254,27 @@ run 0
     assert ("(rank " in done.output) == (ranks > 1)
 
 
+# Run by LAMMPS on its first rank: limits the process that runs it to 0.3 GB more than it has.
+LIMIT = """
+import os, resource
+from pathlib import Path
+process = os.getppid()
+while not Path(f"/proc/{process}/comm").read_text().startswith("lmp"):
+    process = int(Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[1])
+pages = int(Path(f"/proc/{process}/statm").read_text().split()[0])
+limit = pages * resource.getpagesize() + 300_000_000
+resource.prlimit(process, resource.RLIMIT_AS, (limit, limit))
+"""
+
+
 def test_too_little_memory(tmp_path):
-    """Every process may map 1.2 GB, of which torch and LAMMPS take 0.8; half a crystal of 262,144
-    atoms needs as much again."""
-    example = Path(__file__).resolve().parents[2] / "examples"
-    options = f"-var cells 32 -var steps 0 -var model {example / 'mgo' / 'model.pt'}"
-    command = (
-        f"ulimit -v 1200000; exec {BIN / 'lmp'} -in {example / 'scale' / 'in.scale'} {options}"
-    )
-    done = run(["bash", "-c", command], 2, tmp_path)
+    """One rank has less than half a crystal of 262,144 atoms needs; all stop with one message."""
+    examples = Path(__file__).resolve().parents[2] / "examples"
+    (tmp_path / "limit.py").write_text(LIMIT)
+    text = (examples / "scale" / "in.scale").read_text()
+    text = text.replace("run           ${steps}", f"shell {sys.executable} limit.py\nrun 0")
+    head = f"variable cells index 32\nvariable model index {examples / 'mgo' / 'model.pt'}\n"
+    done = run_lmp(head + text, 2, tmp_path)
     assert done.status != 0
-    assert done.output.count("ERROR") == 1
+    assert done.output.count("ERROR") == 1, done.output
     assert "MB are free; use more nodes, fewer atoms" in done.output
