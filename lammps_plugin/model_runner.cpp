@@ -12,7 +12,6 @@
 #include <torch/script.h>
 #include <torch/version.h>
 
-#include <cmath>
 #include <cstring>
 #include <memory>
 #include <sstream>
@@ -30,7 +29,6 @@ struct loremd_model {
   torch::jit::Module module;
   torch::Device device = torch::kCPU;
   loremd_times times = {};
-  loremd_plan plan = {};
 };
 
 namespace {
@@ -174,25 +172,6 @@ double planned(const c10::Dict<c10::IValue, c10::IValue> &values, const char *na
   return values.at(name).toDouble();
 }
 
-// Entries that older files do not have are 0: Gaussian splitting, B-splines.
-double planned_or_zero(const c10::Dict<c10::IValue, c10::IValue> &values, const char *name) {
-  return values.contains(name) ? planned(values, name) : 0;
-}
-
-void choose_long_range(loremd_model &model, const loremd_plan_request &request, double smearing,
-                       const c10::List<int64_t> &mesh, int64_t order) {
-  const auto method = model.module.get_method("set_long_range");
-  std::vector<c10::IValue> choices{"mesh", request.cutoff, request.accuracy, smearing, mesh, order};
-  if (method.function().getSchema().arguments().size() > choices.size() + 1) {  // and the module
-    choices.emplace_back(request.splitting);
-  } else if (std::strcmp(request.splitting, "prolate") == 0) {
-    throw std::runtime_error(
-        "the model file comes from a version without prolate splitting; use splitting gaussian, or "
-        "write the file anew with `loremd export old.pt new.pt`");
-  }
-  method(choices);
-}
-
 int plan(loremd_model *model, const loremd_plan_request *request, loremd_plan *result) {
   const bool ok = guarded([&] {
     c10::List<int64_t> mesh;
@@ -200,39 +179,32 @@ int plan(loremd_model *model, const loremd_plan_request *request, loremd_plan *r
     if (points[0] > 0 && points[1] > 0 && points[2] > 0) {
       for (int d = 0; d < 3; ++d) mesh.push_back(points[d]);
     }
-    choose_long_range(*model, *request, request->smearing, mesh, request->order);
+    model->module.get_method("set_long_range")({"mesh", request->cutoff, request->accuracy,
+                                                request->smearing, mesh, request->order,
+                                                request->splitting});
     const auto values =
         model->module
             .get_method("plan_long_range")({from_doubles(request->cell, {3, 3}), request->atoms})
             .toGenericDict();
     result->smearing = planned(values, "smearing");
-    result->splitting_bandlimit = planned_or_zero(values, "splitting_bandlimit");
-    result->window_bandlimit = planned_or_zero(values, "window_bandlimit");
+    result->splitting_bandlimit = planned(values, "splitting_bandlimit");
+    result->window_bandlimit = planned(values, "window_bandlimit");
     result->mesh[0] = static_cast<int64_t>(planned(values, "nx"));
     result->mesh[1] = static_cast<int64_t>(planned(values, "ny"));
     result->mesh[2] = static_cast<int64_t>(planned(values, "nz"));
     result->order = static_cast<int64_t>(planned(values, "order"));
     result->real_space_error = planned(values, "real_space_error");
     result->mesh_error = planned(values, "mesh_error");
-    model->plan = *result;
   });
   return ok ? 0 : 1;
 }
 
 int plan_error(loremd_model *model, const loremd_plan_request *request, double *error) {
   const bool ok = guarded([&] {
-    if (const auto method = model->module.find_method("long_range_error")) {
-      *error = (*method)({from_doubles(request->cell, {3, 3}), request->atoms}).toDouble();
-      return;
-    }
-    // older files: the same settings planned again
-    loremd_plan_request same = *request;
-    same.smearing = model->plan.smearing;
-    same.order = model->plan.order;
-    std::copy_n(model->plan.mesh, 3, same.mesh);
-    loremd_plan again = {};
-    if (plan(model, &same, &again) != 0) throw std::runtime_error(failure);
-    *error = std::hypot(again.real_space_error, again.mesh_error);
+    *error =
+        model->module
+            .get_method("long_range_error")({from_doubles(request->cell, {3, 3}), request->atoms})
+            .toDouble();
   });
   return ok ? 0 : 1;
 }

@@ -112,7 +112,7 @@ class MessageBlock(nn.Module):
     sum over neighbours comes first: B[i, k, c] = Σ_j ρ_k(r_ij) h_c(i, j), then the layer.
     """
 
-    def __init__(self, options: Dict[str, object]):
+    def __init__(self, options: Dict[str, object], surroundings: Surroundings):
         super().__init__()
         width = int(options["num_features"])
         self.radial = RadialCoefficients(2 * width, width, int(options["num_radial"]))
@@ -121,7 +121,7 @@ class MessageBlock(nn.Module):
         equivariant = bool(options["equivariant_message_passing"])
         self.equivariant = EquivariantMessages(options) if equivariant else None
         self.readout = MLP(width, [width, width, 1])
-        self.surroundings = Surroundings(options)
+        self.surroundings = surroundings
         self.atoms_at_once = 64  # there are tensors with a row per pair
 
     def forward(
@@ -171,11 +171,12 @@ class MessageBlock(nn.Module):
         for begin in range(0, x.shape[0], self.atoms_at_once):
             end = min(begin + self.atoms_at_once, x.shape[0])
             centres, neighbors, images = pairs_of(pairs, begin, end)
+            who, local = _numbered(neighbors)  # the pair network starts with a layer per sender
             vectors = vectors_of(positions, cell, centres, neighbors, images)
-            environment = self.surroundings(
-                vectors, centres - begin, neighbors, end - begin, x.dtype
+            environment = self.surroundings(vectors, centres - begin, local, end - begin, x.dtype)
+            own_x, own_t = self(
+                x[begin:end], t[begin:end], senders_x[who], senders_t[who], environment
             )
-            own_x, own_t = self(x[begin:end], t[begin:end], senders_x, senders_t, environment)
             after_x[begin:end] = own_x
             after_t[begin:end] = own_t
         return after_x, after_t

@@ -463,9 +463,3 @@ def _check_structure(
         raise ValueError(f"n_owned is {n_owned}, but must be between 0 and n = {n}")
     if batch is not None and (batch.shape[0] != n or batch.dtype != torch.int64):
         raise ValueError(f"batch must be (n,) int64, n = {n}, got {batch.shape} {batch.dtype}")
-    devices = [positions.device, cell.device, pbc.device, pairs.device, shifts.device]
-    for device in devices:
-        if device != numbers.device:
-            raise ValueError(
-                f"all tensors must be on one device, got {numbers.device} and {device}"
-            )

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from . import ops
 from .blocks import Arrays
-from .environment import Pairs, near_pairs, vectors_of
+from .environment import Pairs, Surroundings, near_pairs, vectors_of
 from .first_block import FirstBlock
 from .gradients import gradients
 from .message_block import MessageBlock
@@ -65,8 +65,9 @@ class ShortRange(nn.Module):
         self.num_message_passing = int(options["num_message_passing"])
         self.smooth = str(options["cutoff_fn"]) == "smooth_cutoff"
         self.first = FirstBlock(options)
+        self.surroundings = Surroundings(options)
         self.blocks = nn.ModuleList(
-            [MessageBlock(options) for _ in range(self.num_message_passing)]
+            [MessageBlock(options, self.surroundings) for _ in range(self.num_message_passing)]
         )
         self.frozen = False
         self.known = _nothing()
@@ -106,13 +107,14 @@ class ShortRange(nn.Module):
         own = Species(species.present, species.index[:rows])
         x, t = self.first(own.present, own.index, coefficients.to_scalars, radial_sums, density)
         energies = self.first.energies(x[:n_owned])
-        near = self._near(positions, cell, pairs, shifts, rows)
-        vectors = vectors_of(positions, cell, near.centres, near.neighbors, near.images)
-        for block in self.blocks:
-            senders_x, senders_t = _everywhere(x, t, positions.shape[0], comm)
-            environment = block.surroundings(vectors, near.centres, near.neighbors, rows, x.dtype)
-            x, t = block(x, t, senders_x, senders_t, environment)
-            energies = energies + block.energies(x[:n_owned])
+        if self.num_message_passing > 0:
+            near = self._near(positions, cell, pairs, shifts, rows)
+            vectors = vectors_of(positions, cell, near.centres, near.neighbors, near.images)
+            environment = self.surroundings(vectors, near.centres, near.neighbors, rows, x.dtype)
+            for block in self.blocks:
+                senders_x, senders_t = _everywhere(x, t, positions.shape[0], comm)
+                x, t = block(x, t, senders_x, senders_t, environment)
+                energies = energies + block.energies(x[:n_owned])
         return x[:n_owned], t[:n_owned], energies
 
     @torch.jit.export

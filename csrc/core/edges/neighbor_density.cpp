@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "edges/neighbor_density.hpp"
-
 #include <algorithm>
 #include <cmath>
 
 #include "edges/density_chunk.hpp"
+#include "edges/index.hpp"
 #include "error.hpp"
 
 namespace loremd {
 namespace {
-
-void check_index(int64_t index, int64_t n, const char *name) {
-  check(index >= 0 && index < n, name, " index ", index, " is out of range; there are ", n,
-        " atoms, so 0 to ", n - 1, " are allowed");
-}
 
 // The neighbours of one centre within the cutoff, those of one species together.
 class Neighbourhood {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "edges/pair_potential.hpp"
-
 #include <cmath>
 #include <optional>
 
-#include "error.hpp"
+#include "edges/index.hpp"
 #include "simd.hpp"
 
 namespace loremd {
@@ -41,11 +40,6 @@ struct Block {
   double vector[size][3], squared[size];
   double values[size], slopes[size];
 };
-
-void check_index(int64_t index, int64_t n, const char *name) {
-  check(index >= 0 && index < n, name, " index ", index, " is out of range; there are ", n,
-        " atoms, so 0 to ", n - 1, " are allowed");
-}
 
 // Calls body(block, number of pairs in it) for all pairs within the cutoff.
 template <class Body>

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "edges/pair_sum.hpp"
-
-#include "error.hpp"
+#include "edges/index.hpp"
 
 namespace loremd {
 namespace {
-
-void check_index(int64_t index, int64_t n, const char *name) {
-  check(index >= 0 && index < n, name, " index ", index, " is out of range; there are ", n,
-        " atoms, so 0 to ", n - 1, " are allowed");
-}
 
 template <class Body>
 void for_each_pair(const PairList &list, Body &&body) {
