@@ -57,13 +57,15 @@ LOREMD_INLINE void for_each_constant(Body &&body) {
   for_each_constant(std::make_integer_sequence<int, N>{}, body);
 }
 
+template <class T>
+using LaneNumber = std::conditional_t<sizeof(T) == 4, int, long long>;
+
 // Blocks of h lanes change places: every second block of `a` with the one before it of `b`.
 template <int Bytes, class V>
 LOREMD_INLINE void exchange_lanes(int h, V &a, V &b) {
   using T = std::remove_reference_t<decltype(a[0])>;
   constexpr int lanes = Vector<T, Bytes>::lanes;
-  using Integer = std::conditional_t<sizeof(T) == 4, int, long long>;
-  typename Vector<Integer, Bytes>::type upper, lower;
+  typename Vector<LaneNumber<T>, Bytes>::type upper, lower;
   for (int lane = 0; lane < lanes; ++lane) {
     upper[lane] = lane & h ? lanes + lane - h : lane;
     lower[lane] = lane & h ? lanes + lane : lane + h;
@@ -73,12 +75,39 @@ LOREMD_INLINE void exchange_lanes(int h, V &a, V &b) {
   a = first;
 }
 
-// The square block with these rows, transposed in place.
+// Within every 16 bytes: the lower halves of both by turns, h lanes of each, into `a`, the upper
+// ones into `b`. One fast instruction each.
+template <int Bytes, class V>
+LOREMD_INLINE void interleave_lanes(int h, V &a, V &b) {
+  using T = std::remove_reference_t<decltype(a[0])>;
+  constexpr int lanes = Vector<T, Bytes>::lanes, block = 16 / sizeof(T);
+  typename Vector<LaneNumber<T>, Bytes>::type lower, upper;
+  for (int lane = 0; lane < lanes; ++lane) {
+    const int place = lane % block, turn = place / (2 * h);
+    lower[lane] = (place / h % 2) * lanes + (lane - place) + turn * h + place % h;
+    upper[lane] = lower[lane] + block / 2;
+  }
+  const V first = __builtin_shuffle(a, b, lower);
+  b = __builtin_shuffle(a, b, upper);
+  a = first;
+}
+
+// The square block with these rows, transposed in place: first within every 16 bytes, where 2 or 4
+// lanes stand.
 template <class T, int Bytes>
 LOREMD_INLINE void transpose(typename Vector<T, Bytes>::type *rows) {
-  constexpr int lanes = Vector<T, Bytes>::lanes;
+  constexpr int lanes = Vector<T, Bytes>::lanes, block = 16 / sizeof(T);
 #pragma GCC unroll 4
-  for (int h = 1; h < lanes; h *= 2) {
+  for (int k = 0; k < lanes; k += block) {
+    for (int i = 0; i < block; i += 2) interleave_lanes<Bytes>(1, rows[k + i], rows[k + i + 1]);
+    if constexpr (block == 4) {
+      interleave_lanes<Bytes>(2, rows[k], rows[k + 2]);
+      interleave_lanes<Bytes>(2, rows[k + 1], rows[k + 3]);
+      std::swap(rows[k + 1], rows[k + 2]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int h = block; h < lanes; h *= 2) {
 #pragma GCC unroll 16
     for (int k = 0; k < lanes; ++k) {
       if ((k & h) == 0) exchange_lanes<Bytes>(h, rows[k], rows[k + h]);
@@ -90,12 +119,16 @@ LOREMD_INLINE void transpose(typename Vector<T, Bytes>::type *rows) {
 // overwritten.
 template <class T, int Bytes>
 LOREMD_INLINE typename Vector<T, Bytes>::type sum_lanes(typename Vector<T, Bytes>::type *rows) {
-  constexpr int lanes = Vector<T, Bytes>::lanes;
+  constexpr int lanes = Vector<T, Bytes>::lanes, block = 16 / sizeof(T);
 #pragma GCC unroll 4
   for (int h = 1; h < lanes; h *= 2) {
 #pragma GCC unroll 16
     for (int k = 0; k < lanes; k += 2 * h) {
-      exchange_lanes<Bytes>(h, rows[k], rows[k + h]);
+      if (h < block) {
+        interleave_lanes<Bytes>(h, rows[k], rows[k + h]);
+      } else {
+        exchange_lanes<Bytes>(h, rows[k], rows[k + h]);
+      }
       rows[k] += rows[k + h];
     }
   }
