@@ -96,6 +96,9 @@ TORCH_LIBRARY(loremd, m) {
       "-> (Tensor by_positions, Tensor by_cell, Tensor by_coefficients, Tensor by_shifts, "
       "Tensor by_grad_radial, Tensor by_grad_spherical)");
   m.def("tensor_product(Tensor a, Tensor b, Tensor weight) -> Tensor");
+  m.def(
+      "tensor_product_gradient(Tensor a, Tensor b, Tensor weight, Tensor grad) -> (Tensor, "
+      "Tensor)");
   m.def("tensor_product_weights(Tensor a, Tensor b, Tensor grad) -> Tensor");
   m.def("equivariant_dense(Tensor t, Tensor weight) -> Tensor");
   m.def("equivariant_dense_weights(Tensor t, Tensor grad) -> Tensor");

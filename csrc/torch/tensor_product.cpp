@@ -89,6 +89,12 @@ Tensor exchanged(const Tensor &weight, int argument) {
   return weight.mul(factors).transpose(argument, 2);
 }
 
+std::tuple<Tensor, Tensor> tensor_product_gradient(const Tensor &a, const Tensor &b,
+                                                   const Tensor &weight, const Tensor &grad) {
+  return {tensor_product(grad, b, exchanged(weight, 0)),
+          tensor_product(a, grad, exchanged(weight, 1))};
+}
+
 struct TensorProduct : torch::autograd::Function<TensorProduct> {
   static Tensor forward(AutogradContext *ctx, const Tensor &a, const Tensor &b,
                         const Tensor &weight) {
@@ -122,6 +128,10 @@ struct TensorProductWeights : torch::autograd::Function<TensorProductWeights> {
 };
 
 }  // namespace
+
+TORCH_LIBRARY_IMPL(loremd, CompositeImplicitAutograd, m) {
+  m.impl("tensor_product_gradient", tensor_product_gradient);
+}
 
 TORCH_LIBRARY_IMPL(loremd, CPU, m) {
   m.impl("tensor_product", tensor_product_cpu);

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .clebsch_gordan import clebsch_gordan, paths
-from .ops import equivariant_dense, norm_features, tensor_product
+from .ops import equivariant_dense, norm_features, tensor_product, tensor_product_gradient
 from .spherical import component_degrees, harmonics
 
 # standard deviation of a unit normal distribution truncated at ±2
@@ -241,6 +241,11 @@ class EqDense(nn.Module):
         """(n, (L+1)², n_in) -> (n, (L+1)², n_out)."""
         return equivariant_dense(t, self.weight)
 
+    @torch.jit.export
+    def transposed(self, by: Tensor) -> Tensor:
+        """Gradient by t of Σ by · self(t)."""
+        return equivariant_dense(by, self.weight.transpose(1, 2))
+
     def arrays(self) -> Arrays:
         shape = tuple(self.weight.shape[1:])
         return {
@@ -319,6 +324,13 @@ class TensorDense(nn.Module):
     def forward(self, t: Tensor) -> Tensor:
         first, second = self.dense(t).split(self.features, 2)
         return self.tensor(first, second)
+
+    @torch.jit.export
+    def gradient(self, t: Tensor, by: Tensor) -> Tensor:
+        """Gradient by t of Σ by · self(t), without self(t)."""
+        first, second = self.dense(t).split(self.features, 2)
+        by_first, by_second = tensor_product_gradient(first, second, self.tensor.weight, by)
+        return self.dense.transposed(torch.cat([by_first, by_second], 2))
 
     def arrays(self) -> Arrays:
         return {

@@ -82,15 +82,27 @@ class FirstBlock(nn.Module):
             to_scalars: of :meth:`coefficients`.
             radial_sums: (n, S, K) and density: (n, (L+1)², s) of ops.neighbor_density.
         """
-        sums = by_species(species, radial_sums.flatten(1), to_scalars)
         t = self.square(density)
+        return self.scalars(present, species, to_scalars, radial_sums, t), t
+
+    @torch.jit.export
+    def scalars(
+        self,
+        present: Tensor,
+        species: Tensor,
+        to_scalars: Tensor,
+        radial_sums: Tensor,
+        t: Tensor,
+    ) -> Tensor:
+        """Scalars (n, d); arguments as in :meth:`forward`, with its spherical features."""
+        sums = by_species(species, radial_sums.flatten(1), to_scalars)
         node = self.node
         if node is None:
             x = torch.zeros_like(sums)
         else:
             x = node(self.embedding.index_select(0, present)).index_select(0, species)
         x = self.update_density(x, sums)
-        return self.update_norms(x, self.norm_features(t)), t
+        return self.update_norms(x, self.norm_features(t))
 
     @torch.jit.export
     def energies(self, x: Tensor) -> Tensor:
@@ -129,10 +141,11 @@ class FirstBlock(nn.Module):
         to_scalars: Tensor,
         radial_sums: Tensor,
         density: Tensor,
+        t: Tensor,
         by_x: Tensor,
         by_t: Tensor,
     ) -> Tuple[Tensor, Tensor, Tensor]:
-        """Gradients of Σ energies + Σ by_x x + Σ by_t t.
+        """Gradients of Σ energies + Σ by_x x + Σ by_t t, with the t of :meth:`sweep`.
 
         Returns the energies (n,) of the readout, and the gradients by radial_sums and density.
         """
@@ -140,14 +153,13 @@ class FirstBlock(nn.Module):
         by_radial, by_density = torch.empty_like(radial_sums), torch.empty_like(density)
         for begin in range(0, species.shape[0], self.atoms_at_once):
             part = slice(begin, min(begin + self.atoms_at_once, species.shape[0]))
-            leaves = [radial_sums[part].requires_grad_(), density[part].requires_grad_()]
-            x, t = self(present, species[part], to_scalars, leaves[0], leaves[1])
+            leaves = [radial_sums[part].requires_grad_(), t[part].requires_grad_()]
+            x = self.scalars(present, species[part], to_scalars, leaves[0], leaves[1])
             readout = self.energies(x)
             energies[part] = readout.detach()
-            weights = [by_x[part], by_t[part], torch.ones_like(readout)]
-            by = gradients([x, t, readout], leaves, weights)
+            by = gradients([x, readout], leaves, [by_x[part], torch.ones_like(readout)])
             by_radial[part] = by[0]
-            by_density[part] = by[1]
+            by_density[part] = self.square.gradient(density[part], by_t[part] + by[1])
         return energies, by_radial, by_density
 
     def layers(self) -> List[Tuple[str, Arrays]]:

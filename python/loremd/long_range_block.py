@@ -74,11 +74,9 @@ class LongRangeBlock(nn.Module):
         """Add the gradients of Σ by_charges charges to by_x and by_t."""
         for begin in range(0, x.shape[0], self.atoms_at_once):
             part = slice(begin, begin + self.atoms_at_once)
-            inputs = [x[part].requires_grad_(), t[part].requires_grad_()]
-            charges = self.charges(inputs[0], inputs[1])
-            by = gradients([charges], inputs, [by_charges[part]])
-            by_x[part] += by[0]
-            by_t[part] += by[1]
+            own_x, by = x[part].requires_grad_(), by_charges[part]
+            by_x[part] += gradients([self.scalar_charge(own_x)], [own_x], [by[:, :1]])[0]
+            by_t[part] += self.spherical_charges.gradient(t[part], by[:, 1:].unsqueeze(2))
 
     def layers(self) -> List[Tuple[str, Arrays]]:
         """As in FirstBlock."""

@@ -207,6 +207,7 @@ class ShortRange(nn.Module):
             sweep.coefficients.to_scalars,
             sweep.radial_sums.detach(),
             sweep.density.detach(),
+            sweep.spherical[0],
             by_x,
             by_t,
         )

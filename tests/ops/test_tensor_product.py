@@ -125,6 +125,22 @@ def test_derivatives(case):
     assert gradgradcheck(ops.tensor_product, inputs)
 
 
+@pytest.mark.parametrize("case", [(1, 2, 3, 5), (6, 6, 2, 1), (2, 6, 6, 8)])
+def test_gradient_without_the_product(case):
+    """The op by itself, what autograd finds, and its own derivatives."""
+    a, b, weight = (t.requires_grad_() for t in arguments(*case))
+    value = ops.tensor_product(a, b, weight)
+    grad = torch.randn_like(value).requires_grad_()
+    expected = torch.autograd.grad(value, (a, b), grad, create_graph=True)
+    found = ops.tensor_product_gradient(a, b, weight, grad)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    inputs = (a, b, weight, grad)
+    slopes = (torch.autograd.grad(sum(map(torch.sum, v)), inputs) for v in (found, expected))
+    for one, other in zip(*slopes, strict=True):
+        torch.testing.assert_close(one, other, **TOLERANCE)
+
+
 def test_third_derivative():
     """The sum is trilinear, so its mixed third derivative is the sum itself."""
     inputs = [t.requires_grad_() for t in arguments(2, 3, 2, 2)]
@@ -192,6 +208,8 @@ def test_opcheck(dtype):
     torch.library.opcheck(torch.ops.loremd.tensor_product.default, (a, b, weight))
     grad = torch.randn(5, 9, 3, dtype=dtype, requires_grad=True)
     torch.library.opcheck(torch.ops.loremd.tensor_product_weights.default, (a, b, grad))
+    both = torch.ops.loremd.tensor_product_gradient.default
+    torch.library.opcheck(both, (a, b, weight, grad))
 
 
 @pytest.mark.parametrize(

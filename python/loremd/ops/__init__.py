@@ -46,6 +46,7 @@ __all__ = [
     "spread",
     "sum_over_ranks",
     "tensor_product",
+    "tensor_product_gradient",
 ]
 
 
@@ -357,6 +358,16 @@ def tensor_product(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
     Raises ValueError on shapes that do not fit, TypeError on wrong dtypes.
     """
     return torch.ops.loremd.tensor_product(a, b, weight)
+
+
+def tensor_product_gradient(
+    a: Tensor, b: Tensor, weight: Tensor, grad: Tensor
+) -> Tuple[Tensor, Tensor]:
+    """Gradients by a and b of Σ grad · tensor_product(a, b, weight), without the product itself.
+
+    Shapes: those of :func:`tensor_product`, grad (n, (L3+1)², F). Errors and derivatives likewise.
+    """
+    return torch.ops.loremd.tensor_product_gradient(a, b, weight, grad)
 
 
 def equivariant_dense(t: Tensor, weight: Tensor) -> Tensor:
