@@ -38,7 +38,11 @@ def main() -> None:
 def make_model(salt: str = "MgO", layers: int = 0, long_range: bool = True) -> loremd.Lorem:
     torch.manual_seed(0)
     model = loremd.Lorem(num_message_passing=layers, lr=long_range, norm_epsilon=1e-3)
-    atoms = crystal(salt)
+    return scaled(model, crystal(salt))
+
+
+def scaled(model: loremd.Lorem, atoms: ase.Atoms) -> loremd.Lorem:
+    """The model with features of order one and forces of FORCE for these atoms."""
     atoms.calc = SinglePointCalculator(atoms, energy=0.0)  # a label, which nothing looks at
     scale_features(model, [to_structure(atoms, model.cutoff)])
     scale_forces(model, atoms)

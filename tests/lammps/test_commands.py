@@ -211,6 +211,39 @@ print "after ${energy}"
 """
 
 
+@pytest.mark.parametrize(
+    ("cutting", "style"), [("shift xyz 5 1.01", "brick"), ("rcb", "tiled")], ids=["brick", "tiled"]
+)
+@pytest.mark.parametrize("model", ["long", "message"])
+def test_atoms_change_ranks_during_a_run(folder, model, cutting, style):
+    """fix balance: atoms of one side come to weigh more, so the cuts move; the forces after ten
+    steps are those of one rank."""
+    for ranks in (1, 4):
+        text = f"""
+{START.format(data="crystal.data")}
+comm_style {style}
+mass * 20.0
+pair_style lorem {STYLE}
+pair_coeff * * {model}.pt Na Cl
+region right block $(0.5*(xlo+xhi)) INF INF INF INF INF
+group right region right
+variable weight atom 1.0+4.0*gmask(right)*(step>4)
+fix cuts all balance 5 1.0 {cutting} weight var weight
+fix integrate all nve
+timestep 0.0005
+neigh_modify every 5 delay 0 check no
+run 0 post no
+write_dump all custom before_{ranks}.dump id proc modify sort id
+run 10 post no
+write_dump all custom after_{ranks}.dump id proc fx fy fz modify sort id format float %.17g
+"""
+        run_lmp(text, ranks, folder).expect_success()
+    before = read_dump(folder / "before_4.dump")
+    one, four = (read_dump(folder / f"after_{ranks}.dump") for ranks in (1, 4))
+    assert (four[:, 1] != before[:, 1]).sum() > 5
+    assert np.abs(four[:, 2:] - one[:, 2:]).max() < 1e-8
+
+
 def energies_printed(output):
     return [float(e) for e in re.findall(r"^(?:before|after) (\S+)", output, re.MULTILINE)]
 
