@@ -8,6 +8,7 @@
 #include <ATen/Dispatch.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/native_layer_norm.h>
@@ -157,8 +158,9 @@ std::tuple<Tensor, Tensor> composite_residual_mlp_backward(const Tensor &grad, c
 
 // --- in chunks of rows ----------------------------------------------------------------------
 
-// With weights of some hundred kB these and their intermediate values stay in a cache of 1 MiB.
-constexpr int64_t rows_at_once = 128;
+// With weights of some hundred kB these and their intermediate values stay in a cache of 1 MiB;
+// more of them cost less calls.
+constexpr int64_t rows_at_once = 256;
 
 int64_t widest(TensorList weights) {
   int64_t width = 0;
@@ -172,30 +174,48 @@ TensorVector contiguous(TensorList tensors) {
   return result;
 }
 
-// Two rows of memory in turn: what a product reads and what it writes.
+TensorVector transposed(TensorList matrices) {
+  TensorVector result;
+  for (const Tensor &matrix : matrices) result.push_back(matrix.t());
+  return result;
+}
+
+// out (rows, of matrix) = values (rows, of matrix) times the matrix. A view of a pointer costs a
+// tenth of a slice of a tensor.
+template <class T>
+void multiply_rows(int64_t rows, const T *values, const Tensor &matrix, T *out) {
+  const auto type = c10::CppTypeToScalarType<T>::value;
+  const Tensor from =
+      at::from_blob(const_cast<T *>(values), {rows, matrix.size(0)}, at::TensorOptions(type));
+  Tensor to = at::from_blob(out, {rows, matrix.size(1)}, at::TensorOptions(type));
+  at::mm_out(to, from, matrix);
+}
+
+// Two blocks of memory in turn: what a product reads and what it writes.
+template <class T>
 class Scratch {
  public:
-  Scratch(int64_t width, const at::TensorOptions &options)
-      : memory_{at::empty({rows_at_once * width}, options),
-                at::empty({rows_at_once * width}, options)} {}
+  explicit Scratch(int64_t width)
+      : size_(rows_at_once * width),
+        memory_(at::empty({2 * size_}, c10::CppTypeToScalarType<T>::value)) {}
 
-  Tensor next(int64_t rows, int64_t columns) {
+  T *next() {
     turn_ = 1 - turn_;
-    return memory_[turn_].narrow(0, 0, rows * columns).view({rows, columns});
+    return memory_.mutable_data_ptr<T>() + turn_ * size_;
   }
 
  private:
-  Tensor memory_[2];
-  int turn_ = 0;
+  int64_t size_, turn_ = 0;
+  Tensor memory_;
 };
 
 // Calls body(first row, their number, scratch). The chunks do not depend on the number of threads.
-template <class Body>
-void for_each_chunk(int64_t rows, int64_t width, const at::TensorOptions &options, Body &&body) {
+template <class T, class Body>
+void for_each_chunk(int64_t rows, int64_t width, Body &&body) {
   const int64_t chunks = (rows + rows_at_once - 1) / rows_at_once;
   at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;  // a thread does not inherit it
-    Scratch scratch(width, options);
+    Scratch<T> scratch(width);
     for (int64_t chunk = begin; chunk < end; ++chunk) {
       const int64_t first = chunk * rows_at_once;
       body(first, std::min(rows_at_once, rows - first), scratch);
@@ -203,12 +223,15 @@ void for_each_chunk(int64_t rows, int64_t width, const at::TensorOptions &option
   });
 }
 
-// A network and where to leave the slopes of its silus: a tensor each, or none at all.
+// A network, its input, and where to leave the slopes of its silus: a tensor each, or none at all.
 struct Network {
+  Tensor input;
   TensorVector weights, biases, slopes;
 
-  Network(TensorList given_weights, TensorList given_biases, const Tensor &x, bool with_slopes)
-      : weights(given_weights.begin(), given_weights.end()), biases(contiguous(given_biases)) {
+  Network(const Tensor &x, TensorList given_weights, TensorList given_biases, bool with_slopes)
+      : input(x.contiguous()),
+        weights(given_weights.begin(), given_weights.end()),
+        biases(contiguous(given_biases)) {
     for (size_t k = 0; with_slopes && k + 1 < weights.size(); ++k) {
       slopes.push_back(at::empty({x.size(0), weights[k].size(1)}, x.options()));
     }
@@ -216,54 +239,56 @@ struct Network {
 
   // The last product, without its bias, is written to `out`.
   template <class T>
-  void apply(const Tensor &x, int64_t first, Scratch &scratch, Tensor out) const {
-    const int64_t rows = out.size(0);
-    Tensor from = x.narrow(0, first, rows);
+  void apply(int64_t first, int64_t rows, Scratch<T> &scratch, T *out) const {
+    const T *from = input.const_data_ptr<T>() + first * input.size(1);
     for (size_t k = 0; k + 1 < weights.size(); ++k) {
       const int64_t width = weights[k].size(1);
-      Tensor to = scratch.next(rows, width);
-      at::mm_out(to, from, weights[k]);
+      T *const to = scratch.next();
       T *const slope = slopes.empty() ? nullptr : slopes[k].mutable_data_ptr<T>() + first * width;
-      loremd::bias_silu(rows, static_cast<int>(width), biases[k].const_data_ptr<T>(),
-                        to.mutable_data_ptr<T>(), slope);
+      multiply_rows(rows, from, weights[k], to);
+      loremd::bias_silu(rows, static_cast<int>(width), biases[k].const_data_ptr<T>(), to, slope);
       from = to;
     }
-    at::mm_out(out, from, weights.back());
+    multiply_rows(rows, from, weights.back(), out);
   }
 };
 
-// Gradient by the input of a network, whose output has the gradient `grad`, of some rows.
-template <class T>
-void apply_back(const Tensor &grad, TensorList weights, TensorList slopes, int64_t first,
-                Scratch &scratch, Tensor out) {
-  const int64_t rows = out.size(0);
-  Tensor from = grad;
-  for (size_t k = weights.size() - 1; k > 0; --k) {
-    const int64_t width = weights[k].size(0);
-    Tensor to = scratch.next(rows, width);
-    at::mm_out(to, from, weights[k].t());
-    loremd::multiply(rows * width, slopes[k - 1].const_data_ptr<T>() + first * width,
-                     to.mutable_data_ptr<T>());
-    from = to;
+// The way back through a network.
+struct NetworkGradient {
+  TensorVector matrices, slopes;  // transposed weights
+
+  NetworkGradient(TensorList weights, TensorList given_slopes)
+      : matrices(transposed(weights)), slopes(contiguous(given_slopes)) {}
+
+  // From the gradient by the result of some rows to that by the input.
+  template <class T>
+  void apply(int64_t first, int64_t rows, const T *grad, Scratch<T> &scratch, T *out) const {
+    const T *from = grad;
+    for (size_t k = matrices.size() - 1; k > 0; --k) {
+      const int64_t width = matrices[k].size(1);
+      T *const to = scratch.next();
+      multiply_rows(rows, from, matrices[k], to);
+      loremd::multiply(rows * width, slopes[k - 1].const_data_ptr<T>() + first * width, to);
+      from = to;
+    }
+    multiply_rows(rows, from, matrices[0], out);
   }
-  at::mm_out(out, from, weights[0].t());
-}
+};
 
 std::tuple<Tensor, TensorVector> run_mlp(const char *op, const Tensor &x, TensorList weights,
                                          TensorList biases, bool with_slopes) {
   check_network(op, "x", x, weights, biases);
-  const Network network(weights, biases, x, with_slopes);
+  const Network network(x, weights, biases, with_slopes);
   const int64_t width = weights.back().size(1);
   Tensor out = at::empty({x.size(0), width}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mlp", [&] {
-    for_each_chunk(x.size(0), widest(weights), x.options(),
-                   [&](int64_t first, int64_t rows, Scratch &scratch) {
-                     Tensor part = out.narrow(0, first, rows);
-                     network.apply<scalar_t>(x, first, scratch, part);
-                     loremd::add_bias(rows, static_cast<int>(width),
-                                      network.biases.back().const_data_ptr<scalar_t>(),
-                                      part.mutable_data_ptr<scalar_t>());
-                   });
+    const scalar_t *const bias = network.biases.back().const_data_ptr<scalar_t>();
+    for_each_chunk<scalar_t>(
+        x.size(0), widest(weights), [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
+          scalar_t *const part = out.mutable_data_ptr<scalar_t>() + first * width;
+          network.apply(first, rows, scratch, part);
+          loremd::add_bias(rows, static_cast<int>(width), bias, part);
+        });
   });
   return {out, network.slopes};
 }
@@ -278,14 +303,18 @@ std::tuple<Tensor, TensorVector> mlp_forward_cpu(const Tensor &x, TensorList wei
 }
 
 Tensor mlp_backward_cpu(const Tensor &grad, TensorList weights, TensorList slopes) {
-  Tensor by_x = at::empty({grad.size(0), weights[0].size(0)}, grad.options());
-  const TensorVector factors = contiguous(slopes);
+  const NetworkGradient network(weights, slopes);
+  const Tensor by_out = grad.contiguous();
+  const int64_t width = weights[0].size(0);
+  Tensor by_x = at::empty({grad.size(0), width}, grad.options());
   AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "mlp_backward", [&] {
-    for_each_chunk(grad.size(0), widest(weights), grad.options(),
-                   [&](int64_t first, int64_t rows, Scratch &scratch) {
-                     apply_back<scalar_t>(grad.narrow(0, first, rows), weights, factors, first,
-                                          scratch, by_x.narrow(0, first, rows));
-                   });
+    const scalar_t *const from = by_out.const_data_ptr<scalar_t>();
+    scalar_t *const to = by_x.mutable_data_ptr<scalar_t>();
+    for_each_chunk<scalar_t>(grad.size(0), widest(weights),
+                             [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
+                               network.apply(first, rows, from + first * grad.size(1), scratch,
+                                             to + first * width);
+                             });
   });
   return by_x;
 }
@@ -294,25 +323,25 @@ std::tuple<Tensor, Tensor, Tensor, TensorVector> run_residual_mlp(
     const char *op, const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
     const Tensor &scale, const Tensor &shift, bool for_backward) {
   check_residual(op, x, y, weights, biases, scale, shift);
-  const Network network(weights, biases, y, for_backward);
+  const Network network(y, weights, biases, for_backward);
   const Tensor residual = x.contiguous(), scales = scale.contiguous(), shifts = shift.contiguous();
-  const int64_t n = x.size(0), width = x.size(1);
+  const int64_t n = x.size(0), width = x.size(1), kept = for_backward ? n : 0;
   Tensor out = at::empty({n, width}, x.options());
-  Tensor normalised = at::empty({for_backward ? n : 0, width}, x.options());
-  Tensor inverse = at::empty({for_backward ? n : 0}, x.options());
+  Tensor normalised = at::empty({kept, width}, x.options());
+  Tensor inverse = at::empty({kept}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "residual_mlp", [&] {
     const loremd::ResidualNorm<scalar_t> norm{
         static_cast<int>(width), network.biases.back().const_data_ptr<scalar_t>(),
         scales.const_data_ptr<scalar_t>(), shifts.const_data_ptr<scalar_t>()};
-    const auto kept = [&](Tensor &t, int64_t place) {
-      return for_backward ? t.mutable_data_ptr<scalar_t>() + place : nullptr;
+    const auto place = [&](Tensor &t, int64_t offset) {
+      return for_backward ? t.mutable_data_ptr<scalar_t>() + offset : nullptr;
     };
-    for_each_chunk(
-        n, widest(weights), x.options(), [&](int64_t first, int64_t rows, Scratch &scratch) {
-          network.apply<scalar_t>(y, first, scratch, out.narrow(0, first, rows));
+    for_each_chunk<scalar_t>(
+        n, widest(weights), [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
+          scalar_t *const part = out.mutable_data_ptr<scalar_t>() + first * width;
+          network.apply(first, rows, scratch, part);
           loremd::residual_norm(rows, norm, residual.const_data_ptr<scalar_t>() + first * width,
-                                out.mutable_data_ptr<scalar_t>() + first * width,
-                                kept(normalised, first * width), kept(inverse, first));
+                                part, place(normalised, first * width), place(inverse, first));
         });
   });
   return {out, normalised, inverse, network.slopes};
@@ -332,23 +361,23 @@ std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_forward_cpu(
 std::tuple<Tensor, Tensor> residual_mlp_backward_cpu(const Tensor &grad, TensorList weights,
                                                      const Tensor &scale, const Tensor &normalised,
                                                      const Tensor &inverse, TensorList slopes) {
-  const int64_t n = grad.size(0), width = grad.size(1);
+  const int64_t n = grad.size(0), width = grad.size(1), columns = weights[0].size(0);
   Tensor by_x = at::empty({n, width}, grad.options());
-  Tensor by_y = at::empty({n, weights[0].size(0)}, grad.options());
-  const Tensor from = grad.contiguous(), scales = scale.contiguous();
+  Tensor by_y = at::empty({n, columns}, grad.options());
+  const Tensor by_out = grad.contiguous(), scales = scale.contiguous();
   const Tensor units = normalised.contiguous(), inverses = inverse.contiguous();
-  const TensorVector factors = contiguous(slopes);
+  const NetworkGradient network(weights, slopes);
   AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "residual_mlp_backward", [&] {
-    for_each_chunk(
-        n, widest(weights), grad.options(), [&](int64_t first, int64_t rows, Scratch &scratch) {
-          loremd::residual_norm_gradient(rows, static_cast<int>(width),
-                                         scales.const_data_ptr<scalar_t>(),
-                                         units.const_data_ptr<scalar_t>() + first * width,
-                                         inverses.const_data_ptr<scalar_t>() + first,
-                                         from.const_data_ptr<scalar_t>() + first * width,
-                                         by_x.mutable_data_ptr<scalar_t>() + first * width);
-          apply_back<scalar_t>(by_x.narrow(0, first, rows), weights, factors, first, scratch,
-                               by_y.narrow(0, first, rows));
+    const auto from = [](const Tensor &t) { return t.const_data_ptr<scalar_t>(); };
+    for_each_chunk<scalar_t>(
+        n, widest(weights), [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
+          const int64_t offset = first * width;
+          scalar_t *const part = by_x.mutable_data_ptr<scalar_t>() + offset;
+          loremd::residual_norm_gradient(rows, static_cast<int>(width), from(scales),
+                                         from(units) + offset, from(inverses) + first,
+                                         from(by_out) + offset, part);
+          network.apply(first, rows, part, scratch,
+                        by_y.mutable_data_ptr<scalar_t>() + first * columns);
         });
   });
   return {by_x, by_y};

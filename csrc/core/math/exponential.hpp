@@ -32,6 +32,13 @@ struct DecayConstants<double> {
   static constexpr int terms = 13;  // the next is below 5e-18
 };
 
+template <class T>
+LOREMD_HOST_DEVICE constexpr T inverse_factorial(int k) {
+  T value = 1;
+  for (; k > 1; --k) value /= k;
+  return value;
+}
+
 // exp(-y) for y >= 0 to 2 units in the last place; 0 where it is less than the smallest normal
 // number, and NaN for NaN. exp(-y) = 2^k exp(r) with |r| <= ln 2 / 2.
 template <class T, class V>
@@ -47,9 +54,9 @@ LOREMD_HOST_DEVICE V decay(V y) {
   const V shifted = bounded * per_ln2 + shifter;
   const V exponent = shifted - shifter;
   const V rest = (bounded - exponent * ln2_high) - exponent * ln2_low;
-  V sum = V{} + T(1);
+  V sum = V{} + inverse_factorial<T>(Constants::terms);
   LOREMD_UNROLL
-  for (int k = Constants::terms; k >= 1; --k) sum = T(1) + rest * (sum * (T(1) / k));
+  for (int k = Constants::terms - 1; k >= 0; --k) sum = inverse_factorial<T>(k) + rest * sum;
   // the exponent's low bits, moved to where the power of two is kept; all bits 0 are the number 0
   Bits bits;
   memcpy(&bits, &shifted, sizeof(V));
