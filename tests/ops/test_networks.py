@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Networks per atom: fused for inference, by the ops of torch for training, the same numbers."""
 
+import itertools
+
 import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
@@ -21,7 +23,7 @@ def normal(*shape, dtype=torch.float64, seed=0):
 
 def network(widths, dtype=torch.float64):
     """Weights and biases."""
-    layers = list(zip(widths, widths[1:]))
+    layers = list(itertools.pairwise(widths))
     weights = [normal(*pair, dtype=dtype, seed=k) / pair[0] ** 0.5 for k, pair in enumerate(layers)]
     return weights, [normal(pair[1], dtype=dtype, seed=9 + k) for k, pair in enumerate(layers)]
 
@@ -60,8 +62,8 @@ class TestEqualsReference:
         close([ops.mlp(x, *parameters)], expected[:1], dtype)
 
     def test_residual_mlp(self, widths, n, dtype):
-        if widths[-1] == 1:
-            pytest.skip("a row of one number has no variance")
+        if widths[-1] == 1:  # a row of one number has no variance
+            widths = (*widths[:-1], 33)
         x, y, weights, biases, scale, shift = step(widths, n, dtype)
         rest = weights, biases, scale, shift
         exact = [[t.double() for t in weights], [t.double() for t in biases]]

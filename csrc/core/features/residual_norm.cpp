@@ -2,12 +2,25 @@
 #include "features/residual_norm.hpp"
 
 #include <cmath>
+#include <cstring>
 #include <type_traits>
 
 #include "simd.hpp"
 
 namespace loremd {
 namespace {
+
+// Halves are added to each other until one number is left.
+template <class T, int Bytes>
+LOREMD_INLINE T sum_of_lanes(const typename Vector<T, Bytes>::type &vector) {
+  if constexpr (Bytes == 2 * sizeof(T)) {
+    return vector[0] + vector[1];
+  } else {
+    typename Vector<T, Bytes / 2>::type halves[2];
+    std::memcpy(halves, &vector, Bytes);
+    return sum_of_lanes<T, Bytes / 2>(halves[0] + halves[1]);
+  }
+}
 
 // A sum over a row, in as many parts as the longest vectors have lanes.
 template <class T, int Bytes>
@@ -27,14 +40,7 @@ struct RowSum {
     }
   }
 
-  LOREMD_INLINE T total() const {
-    T values[Bytes / sizeof(T)];
-    store(values, lanes);
-    for (int half = Bytes / sizeof(T) / 2; half > 0; half /= 2) {
-      for (int lane = 0; lane < half; ++lane) values[lane] += values[lane + half];
-    }
-    return values[0] + rest;
-  }
+  LOREMD_INLINE T total() const { return rest + sum_of_lanes<T, Bytes>(lanes); }
 };
 
 }  // namespace
