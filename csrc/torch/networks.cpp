@@ -19,6 +19,10 @@
 #include <ATen/TensorOperators.h>
 #include <torch/library.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "features/residual_norm.hpp"
 #include "features/silu.hpp"
 #include "support.hpp"
@@ -105,6 +109,19 @@ void check_residual(const char *op, const Tensor &x, const Tensor &y, TensorList
   check_vector(op, "shift", shift, width, y);
 }
 
+void check_gradient(const char *op, const Tensor &grad, TensorList weights, TensorList slopes) {
+  check_floating(op, "grad", grad);
+  TORCH_CHECK_VALUE(!weights.empty() && slopes.size() + 1 == weights.size(), "loremd::", op,
+                    ": expected slopes of every layer but the last, got ", slopes.size(), " of ",
+                    weights.size());
+  check_shape(op, "grad", grad, -1, weights.back().size(1));
+  for (size_t k = 0; k < slopes.size(); ++k) {
+    check_shape(op, "slopes", slopes[k], grad.size(0), weights[k].size(1));
+    check_shape(op, "slopes", slopes[k], grad.size(0), weights[k + 1].size(0));
+    check_dtype(op, "slopes", slopes[k], grad.scalar_type());
+  }
+}
+
 // --- by the ops of torch, differentiable to any order ---------------------------------------
 
 // The values before each silu, then the result.
@@ -128,7 +145,7 @@ Tensor composite_residual_mlp(const Tensor &x, const Tensor &y, TensorList weigh
                                shift, loremd::norm_variance);
 }
 
-// The op of torch has no derivative.
+// torch's silu_backward has no derivative.
 Tensor silu_slope(const Tensor &x) {
   const Tensor logistic = at::sigmoid(x);
   return logistic * (1 + x * (1 - logistic));
@@ -159,7 +176,7 @@ std::tuple<Tensor, Tensor> composite_residual_mlp_backward(const Tensor &grad, c
 // --- in chunks of rows ----------------------------------------------------------------------
 
 // With weights of some hundred kB these and their intermediate values stay in a cache of 1 MiB;
-// more of them cost less calls.
+// with fewer of them products are slower.
 constexpr int64_t rows_at_once = 256;
 
 int64_t widest(TensorList weights) {
@@ -303,6 +320,7 @@ std::tuple<Tensor, TensorVector> mlp_forward_cpu(const Tensor &x, TensorList wei
 }
 
 Tensor mlp_backward_cpu(const Tensor &grad, TensorList weights, TensorList slopes) {
+  check_gradient("mlp_backward", grad, weights, slopes);
   const NetworkGradient network(weights, slopes);
   const Tensor by_out = grad.contiguous();
   const int64_t width = weights[0].size(0);
@@ -361,7 +379,13 @@ std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_forward_cpu(
 std::tuple<Tensor, Tensor> residual_mlp_backward_cpu(const Tensor &grad, TensorList weights,
                                                      const Tensor &scale, const Tensor &normalised,
                                                      const Tensor &inverse, TensorList slopes) {
+  const char *op = "residual_mlp_backward";
+  check_gradient(op, grad, weights, slopes);
   const int64_t n = grad.size(0), width = grad.size(1), columns = weights[0].size(0);
+  check_vector(op, "scale", scale, width, grad);
+  check_shape(op, "normalised", normalised, n, width);
+  check_dtype(op, "normalised", normalised, grad.scalar_type());
+  check_vector(op, "inverse", inverse, n, grad);
   Tensor by_x = at::empty({n, width}, grad.options());
   Tensor by_y = at::empty({n, columns}, grad.options());
   const Tensor by_out = grad.contiguous(), scales = scale.contiguous();

@@ -315,3 +315,18 @@ class TestCalls:
         }
         with pytest.raises(error, match=message):
             ops.residual_mlp(**(given | change))
+
+    def test_bad_input_of_the_halves(self):
+        x, _, weights, _, scale, _ = step((3, 8, 4), 5)
+        slopes, units, inverse = [normal(5, 8)], normal(5, 4), normal(5)
+        op = torch.ops.loremd
+        with pytest.raises(ValueError, match="slopes of every layer but the last"):
+            op.mlp_backward(x, weights, [])
+        with pytest.raises(ValueError, match=r"expected slopes of shape \(5, 8\)"):
+            op.mlp_backward(x, weights, [normal(4, 8)])
+        with pytest.raises(ValueError, match=r"expected grad of shape \(n, 4\)"):
+            op.mlp_backward(x[:, :3], weights, slopes)
+        with pytest.raises(ValueError, match="expected inverse of shape"):
+            op.residual_mlp_backward(x, weights, scale, units, inverse[:3], slopes)
+        with pytest.raises(TypeError, match="expected normalised of dtype Double"):
+            op.residual_mlp_backward(x, weights, scale, units.float(), inverse, slopes)
