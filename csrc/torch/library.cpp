@@ -118,6 +118,21 @@ TORCH_LIBRARY(loremd, m) {
       "int degrees, int features, Tensor grad_radial, Tensor grad_spherical, bool want_shifts) "
       "-> (Tensor by_positions, Tensor by_cell, Tensor by_shifts)");
 
+  m.def("mlp(Tensor x, Tensor[] weights, Tensor[] biases) -> Tensor");
+  m.def(
+      "mlp_forward(Tensor x, Tensor[] weights, Tensor[] biases) -> (Tensor values, Tensor[] "
+      "slopes)");
+  m.def("mlp_backward(Tensor grad, Tensor[] weights, Tensor[] slopes) -> Tensor");
+  m.def(
+      "residual_mlp(Tensor x, Tensor y, Tensor[] weights, Tensor[] biases, Tensor scale, "
+      "Tensor shift) -> Tensor");
+  m.def(
+      "residual_mlp_forward(Tensor x, Tensor y, Tensor[] weights, Tensor[] biases, Tensor scale, "
+      "Tensor shift) -> (Tensor values, Tensor normalised, Tensor inverse, Tensor[] slopes)");
+  m.def(
+      "residual_mlp_backward(Tensor grad, Tensor[] weights, Tensor scale, Tensor normalised, "
+      "Tensor inverse, Tensor[] slopes) -> (Tensor by_x, Tensor by_y)");
+
   m.def("halo_exchange(Tensor owned, SymInt n, int comm) -> Tensor");
   m.def("halo_reduce(Tensor all, SymInt n_owned, int comm) -> Tensor");
   m.def("sum_over_ranks(Tensor values, int comm) -> Tensor");

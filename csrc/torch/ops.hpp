@@ -11,8 +11,10 @@
 namespace loremd_torch {
 
 using at::Tensor;
+using at::TensorList;
 using c10::SymInt;
 using c10::SymIntArrayRef;
+using TensorVector = std::vector<Tensor>;
 using OptionalTensor = std::optional<Tensor>;  // of window and interaction: Legendre terms
 
 // mesh/spread.hpp, mesh/interpolate.hpp. `fractions` (n, 3): positions in units of the cell
@@ -89,6 +91,23 @@ Tensor norm_features(const Tensor &t, double epsilon);
 Tensor norm_features_gradient(const Tensor &t, const Tensor &grad, double epsilon);
 std::tuple<Tensor, Tensor> norm_features_curvature(const Tensor &t, const Tensor &grad,
                                                    const Tensor &direction, double epsilon);
+
+// networks.cpp, features/{silu,residual_norm}.hpp. Rows (n, in); weights (in, out) and biases (out)
+// of each layer; scale, shift (out of the last). `slopes` are the derivatives of silu, (n, out) of
+// each layer but the last, and `normalised` (n, out), `inverse` (n) are of the normalisation. The
+// two ops are differentiable to any order, their forward and backward halves are not.
+Tensor mlp(const Tensor &x, TensorList weights, TensorList biases);
+std::tuple<Tensor, TensorVector> mlp_forward(const Tensor &x, TensorList weights,
+                                             TensorList biases);
+Tensor mlp_backward(const Tensor &grad, TensorList weights, TensorList slopes);
+Tensor residual_mlp(const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
+                    const Tensor &scale, const Tensor &shift);
+std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_forward(
+    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
+    const Tensor &shift);
+std::tuple<Tensor, Tensor> residual_mlp_backward(const Tensor &grad, TensorList weights,
+                                                 const Tensor &scale, const Tensor &normalised,
+                                                 const Tensor &inverse, TensorList slopes);
 
 // communicator.hpp
 Tensor halo_exchange(const Tensor &owned, SymInt n, int64_t comm);

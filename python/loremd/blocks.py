@@ -19,10 +19,16 @@ from typing import Dict, List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from .clebsch_gordan import clebsch_gordan, paths
-from .ops import equivariant_dense, norm_features, tensor_product, tensor_product_gradient
+from .ops import (
+    equivariant_dense,
+    mlp,
+    norm_features,
+    residual_mlp,
+    tensor_product,
+    tensor_product_gradient,
+)
 from .spherical import component_degrees, harmonics
 
 # standard deviation of a unit normal distribution truncated at ±2
@@ -95,9 +101,19 @@ class MLP(nn.Module):
         self.layers = nn.ModuleList([Dense(a, b) for a, b in zip(inputs, widths, strict=True)])
 
     def forward(self, x: Tensor) -> Tensor:
-        for k, layer in enumerate(self.layers):
-            x = layer(x if k == 0 else functional.silu(x))
-        return x
+        weights, biases = self.matrices()
+        return mlp(x, weights, biases)
+
+    def matrices(self) -> Tuple[List[Tensor], List[Tensor]]:
+        """Weights and biases of the layers."""
+        weights: List[Tensor] = []
+        biases: List[Tensor] = []
+        for layer in self.layers:
+            bias = layer.bias
+            assert bias is not None
+            weights.append(layer.weight)
+            biases.append(bias)
+        return weights, biases
 
     def arrays(self) -> Arrays:
         entries: Arrays = {}
@@ -107,15 +123,12 @@ class MLP(nn.Module):
 
 
 class LayerNorm(nn.Module):
-    """Normalisation over the last axis with population variance and epsilon 1e-6."""
+    """Scale and shift of a layer normalisation, which is part of ops.residual_mlp."""
 
     def __init__(self, width: int):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.layer_norm(x, [x.shape[-1]], self.scale, self.bias, 1e-6)
 
     def arrays(self) -> Arrays:
         shape = tuple(self.scale.shape)
@@ -133,8 +146,11 @@ class Update(nn.Module):
         self.own_norm = LayerNorm(width)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        x = self.message_norm(x + self.message(y))
-        return self.own_norm(x + self.own(x))
+        norm, own_norm = self.message_norm, self.own_norm
+        weights, biases = self.message.matrices()
+        x = residual_mlp(x, y, weights, biases, norm.scale, norm.bias)
+        weights, biases = self.own.matrices()
+        return residual_mlp(x, x, weights, biases, own_norm.scale, own_norm.bias)
 
     def arrays(self) -> Arrays:
         return {

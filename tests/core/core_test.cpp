@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <vector>
 
 #include "dispatch.hpp"
@@ -14,6 +15,7 @@
 #include "math/chebyshev.hpp"
 #include "math/dual.hpp"
 #include "math/even_series.hpp"
+#include "math/exponential.hpp"
 #include "math/gamma.hpp"
 #include "math/pswf.hpp"
 #include "math/quadrature.hpp"
@@ -24,6 +26,7 @@
 #include "mesh/interpolate.hpp"
 #include "mesh/spread.hpp"
 #include "mesh/visiting_order.hpp"
+#include "simd.hpp"
 #include "tuning/mesh_plan.hpp"
 
 static int failures = 0;
@@ -284,6 +287,48 @@ double integrate(double low, double high, F &&f) {
   return 0.5 * (high - low) * sum;
 }
 
+// Units in the last place between a value and a more exact one.
+template <class T>
+double units_apart(T value, long double exact) {
+  const T rounded = static_cast<T>(exact);
+  const T next = std::nextafter(rounded, std::numeric_limits<T>::max());
+  return static_cast<double>(std::abs(value - exact) / (next - rounded));
+}
+
+template <class T>
+void decay_is_the_exponential_function() {
+  const T last = -std::log(std::numeric_limits<T>::min());
+  double worst = 0;
+  for (int k = 0; k < 100000; ++k) {
+    const T y = last * T(k) / 100000;
+    worst = std::max(worst, units_apart(loremd::decay<T>(y), std::exp(-(long double){y})));
+  }
+  expect(worst < 2, "decay is exp(-y) to two units in the last place");
+  expect(loremd::decay<T>(T(0)) == 1, "decay begins at one");
+  for (T y : {last + 2, T(1e4), std::numeric_limits<T>::infinity()}) {
+    expect(loremd::decay<T>(y) == 0, "decay ends at zero");
+  }
+  expect(std::isnan(loremd::decay<T>(std::numeric_limits<T>::quiet_NaN())), "NaN is not hidden");
+}
+
+// In lanes as one by one, and the slope is that of the value.
+template <class T>
+void silu_has_its_slope() {
+  using Lanes = typename loremd::Vector<T, 32>::type;
+  for (T x = -30; x < 30; x += T(0.37)) {
+    const auto one = loremd::silu<T>(x);
+    const auto many = loremd::silu<T>(Lanes{} + x);
+    const long double wide = x, s = 1 / (1 + std::exp(-wide));
+    const long double other = 1 / (1 + std::exp(wide));
+    const T unit = std::numeric_limits<T>::epsilon();
+    expect(units_apart(one.value, wide * s) < 4, "silu(x) = x / (1 + exp(-x))");
+    expect(std::abs(one.slope - (s + wide * s * other)) < 3 * unit, "the slope of silu");
+    // products may be contracted in one and not in the other
+    expect(std::abs(many.value[3] - one.value) <= 2 * unit * std::abs(one.value), "in lanes");
+    expect(std::abs(many.slope[3] - one.slope) <= 3 * unit, "slopes in lanes");
+  }
+}
+
 void gamma_tails() {
   using loremd::upper_gamma;
   for (double x : {1e-6, 0.3, 1.19, 1.21, 5.0, 40.0}) {
@@ -494,6 +539,10 @@ int main() {
   radial_functions_sum_to_the_cutoff_function();
   harmonics_are_normalised_and_have_their_gradient();
   transpose_and_sum_lanes();
+  decay_is_the_exponential_function<float>();
+  decay_is_the_exponential_function<double>();
+  silu_has_its_slope<float>();
+  silu_has_its_slope<double>();
   gamma_tails();
   even_series_is_what_it_says();
   prolate_functions_are_their_own_spectrum();

@@ -3,6 +3,7 @@
 // Every function of csrc/core/math inside a kernel, so that nvcc compiles it as device code.
 #include "math/bspline.hpp"
 #include "math/dual.hpp"
+#include "math/exponential.hpp"
 #include "math/influence.hpp"
 #include "math/radial.hpp"
 #include "math/spherical.hpp"
@@ -35,6 +36,14 @@ __global__ void influence(const double *metric, double smearing, Cut cut, int n,
                                          splitting.first(x) * cut.first(x, 0.5 * x) +
                                          splitting.second(x) * cut.second(x, 0.5 * x);
   if (i == 0 && finite) out[i] += limit;
+}
+
+template <class T>
+__global__ void silus(const T *x, int n, T *out) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  const auto result = loremd::silu<T>(x[i]);
+  out[i] = result.value + result.slope;
 }
 
 __global__ void gamma_tails(const double *x, double a, double b, int n, double *out) {
@@ -97,6 +106,8 @@ void launch_all_orders(const float *f32, float *w32, const double *f64, double *
   influence<<<1, 128>>>(f64, 1.0, loremd::Periodic{}, n, w64);
   influence<<<1, 128>>>(f64, 1.0, loremd::CutSphere{9.0}, n, w64);
   influence<<<1, 128>>>(f64, 1.0, loremd::CutSlab{9.0}, n, w64);
+  silus<<<1, 128>>>(f32, n, w32);
+  silus<<<1, 128>>>(f64, n, w64);
   gamma_tails<<<1, 128>>>(f64, 0.5, 1.0, n, w64);
   even_series<<<1, 128>>>(f64, {f64, 20}, n, w64);
   const auto dual32 = reinterpret_cast<loremd::Dual<float> *>(w32);

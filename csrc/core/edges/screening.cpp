@@ -5,13 +5,13 @@
 #include <cmath>
 
 #include "error.hpp"
+#include "math/exponential.hpp"
 #include "simd.hpp"
 
 namespace loremd {
 namespace {
 
 using Line = Vector<double, 64>::type;
-typedef int64_t Bits __attribute__((vector_size(64)));
 constexpr int lanes = Vector<double, 64>::lanes;
 constexpr int block = 2 * lanes;  // two vectors at a time hide the latency of the recurrences
 
@@ -49,20 +49,6 @@ LOREMD_INLINE Line clenshaw(const double *coefficients, int terms, Line s) {
   return coefficients[0] + (s * current - previous);
 }
 
-// exp(-y), y >= 0; stays at 1e-304 beyond y = 700. Relative error 2e-16.
-LOREMD_INLINE Line decay(Line y) {
-  constexpr double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
-  constexpr double shifter = 6755399441055744;  // 1.5 * 2^52: adding it rounds to integers
-  const Line bounded = -(y > 700.0 ? Line{} + 700.0 : y);
-  const Line shifted = bounded * 1.44269504088896340736 + shifter;
-  const Line exponent = shifted - shifter;
-  const Line rest = (bounded - exponent * ln2_high) - exponent * ln2_low;
-  Line sum = Line{} + 1.0;
-  for (int k = 13; k >= 1; --k) sum = 1.0 + rest * (sum * (1.0 / k));
-  // the exponent's low bits, moved to where a double keeps its power of two
-  return sum * (Line)(((Bits)shifted + 1023) << 52);
-}
-
 // exp(z^2) erfc(z) for z >= 0 as a Chebyshev series in (z - k) / (z + k), times 1 / (1 + 2 z)
 // (Shepherd and Laframboise 1981, DOI 10.1090/S0025-5718-1981-0595058-X).
 constexpr double erfc_centre = 3.75;
@@ -88,7 +74,7 @@ LOREMD_INLINE Line scaled_erfc(const std::vector<double> &series, Line z) {
 LOREMD_INLINE Line half_integer_gamma(int halves, const std::vector<double> &series, Line y,
                                       Line z) {
   const bool odd = halves % 2 == 1;
-  const Line exponential = decay(y);
+  const Line exponential = decay<double>(y);
   Line value = odd ? root_pi * exponential * scaled_erfc(series, z) : exponential;
   Line power = exponential * (odd ? z : y);
   for (int from = odd ? 1 : 2; from < halves; from += 2, power *= y) {

@@ -31,6 +31,7 @@ __all__ = [
     "mesh_energy",
     "mesh_errors",
     "mesh_potential",
+    "mlp",
     "neighbor_density",
     "neighbor_density_tabulated",
     "norm_features",
@@ -42,6 +43,7 @@ __all__ = [
     "plan_mesh",
     "prolate_shape",
     "reference",
+    "residual_mlp",
     "set_cost_model",
     "spread",
     "sum_over_ranks",
@@ -392,6 +394,46 @@ def norm_features(t: Tensor, epsilon: float = 0.0) -> Tensor:
     Raises ValueError on a wrong shape or a negative epsilon, TypeError on a wrong dtype.
     """
     return torch.ops.loremd.norm_features(t, epsilon)
+
+
+def mlp(x: Tensor, weights: List[Tensor], biases: List[Tensor]) -> Tensor:
+    """Dense layers y = x W + b with silu(y) = y / (1 + exp(-y)) between them, row by row.
+
+    Args:
+        x: (n, in), float32 or float64.
+        weights: (in, out) of each layer, one at least. biases: (out,) of each.
+    Returns:
+        (n, out of the last layer), the dtype of x.
+
+    If a parameter requires a gradient, the ops of torch are called one by one. Else, on a CPU, rows
+    are taken in chunks that stay in the cache, and first derivatives by x cost as much as values;
+    higher ones go through the ops of torch. Raises ValueError on a wrong shape, TypeError on a
+    wrong dtype.
+    """
+    return torch.ops.loremd.mlp(x, weights, biases)
+
+
+def residual_mlp(
+    x: Tensor,
+    y: Tensor,
+    weights: List[Tensor],
+    biases: List[Tensor],
+    scale: Tensor,
+    shift: Tensor,
+) -> Tensor:
+    """A residual step with layer normalisation (arXiv:1607.06450): LayerNorm(x + mlp(y)).
+
+    Args:
+        x: (n, width), float32 or float64. y: (n, in), the same dtype; may be x itself.
+        weights, biases: as of mlp, the last layer of `width`.
+        scale, shift: (width,). With mean and population variance of z = x + mlp(y) over the row,
+            the result is (z - mean) / sqrt(variance + 1e-6) * scale + shift.
+    Returns:
+        (n, width), the dtype of x.
+
+    Ways of evaluation and errors as of mlp.
+    """
+    return torch.ops.loremd.residual_mlp(x, y, weights, biases, scale, shift)
 
 
 def halo_exchange(owned: Tensor, n: int, comm: int) -> Tensor:

@@ -292,3 +292,22 @@ def norm_features(t: Tensor, epsilon: float = 0.0) -> Tensor:
     norms = torch.where(positive, torch.where(positive, squares, 1.0).sqrt(), 0.0) - epsilon
     factors = (2 * torch.arange(shape[1], dtype=t.dtype) + 1) ** 0.25
     return (norms * factors[:, None]).flatten(1)
+
+
+def mlp(x: Tensor, weights: List[Tensor], biases: List[Tensor]) -> Tensor:
+    for k, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        x = (x if k == 0 else x / (1 + torch.exp(-x))) @ weight + bias
+    return x
+
+
+def residual_mlp(
+    x: Tensor,
+    y: Tensor,
+    weights: List[Tensor],
+    biases: List[Tensor],
+    scale: Tensor,
+    shift: Tensor,
+) -> Tensor:
+    z = x + mlp(y, weights, biases)
+    centred = z - z.mean(1, keepdim=True)
+    return centred / (centred.square().mean(1, keepdim=True) + 1e-6).sqrt() * scale + shift

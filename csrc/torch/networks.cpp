@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Networks per atom: dense layers with silu between them, and the residual step that ends with a
+// layer normalisation. Where a parameter may need a derivative they are made of differentiable ops
+// of torch. Else, for inference, they work through the rows in chunks that stay in the cache, with
+// one pass between two matrix products, and keep the slopes of silu for derivatives by the rows.
+#include <ATen/core/grad_mode.h>
+#include <ATen/Dispatch.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/layer_norm.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/native_layer_norm.h>
+#include <ATen/ops/native_layer_norm_backward.h>
+#include <ATen/ops/sigmoid.h>
+#include <ATen/ops/silu.h>
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "features/residual_norm.hpp"
+#include "features/silu.hpp"
+#include "support.hpp"
+
+namespace loremd_torch {
+
+Tensor mlp(const Tensor &x, TensorList weights, TensorList biases) {
+  LOREMD_CALL(mlp, x, weights, biases);
+}
+
+std::tuple<Tensor, TensorVector> mlp_forward(const Tensor &x, TensorList weights,
+                                             TensorList biases) {
+  LOREMD_CALL(mlp_forward, x, weights, biases);
+}
+
+Tensor mlp_backward(const Tensor &grad, TensorList weights, TensorList slopes) {
+  LOREMD_CALL(mlp_backward, grad, weights, slopes);
+}
+
+Tensor residual_mlp(const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
+                    const Tensor &scale, const Tensor &shift) {
+  LOREMD_CALL(residual_mlp, x, y, weights, biases, scale, shift);
+}
+
+std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_forward(
+    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
+    const Tensor &shift) {
+  LOREMD_CALL(residual_mlp_forward, x, y, weights, biases, scale, shift);
+}
+
+std::tuple<Tensor, Tensor> residual_mlp_backward(const Tensor &grad, TensorList weights,
+                                                 const Tensor &scale, const Tensor &normalised,
+                                                 const Tensor &inverse, TensorList slopes) {
+  LOREMD_CALL(residual_mlp_backward, grad, weights, scale, normalised, inverse, slopes);
+}
+
+namespace {
+
+// --- checks ---------------------------------------------------------------------------------
+
+void check_vector(const char *op, const char *name, const Tensor &t, const SymInt &size,
+                  const Tensor &like) {
+  TORCH_CHECK_VALUE(t.dim() == 1 && t.sym_size(0) == size, "loremd::", op, ": expected ", name,
+                    " of shape (", size, "), got ", t.sym_sizes());
+  check_dtype(op, name, t, like.scalar_type());
+}
+
+void check_rows(const char *op, const char *name, const Tensor &t, const SymInt &columns) {
+  TORCH_CHECK_VALUE(t.dim() == 2 && t.sym_size(1) == columns, "loremd::", op, ": expected ", name,
+                    " of shape (n, ", columns, "), got ", t.sym_sizes());
+}
+
+void check_network(const char *op, const char *name, const Tensor &x, TensorList weights,
+                   TensorList biases) {
+  check_floating(op, name, x);
+  TORCH_CHECK_VALUE(!weights.empty() && weights.size() == biases.size(), "loremd::", op,
+                    ": expected as many weights as biases, one at least, got ", weights.size(),
+                    " and ", biases.size());
+  for (size_t k = 0; k < weights.size(); ++k) {
+    const std::string layer = "[" + std::to_string(k) + "]";
+    const std::string weight = "weights" + layer, bias = "biases" + layer;
+    TORCH_CHECK_VALUE(weights[k].dim() == 2, "loremd::", op, ": expected ", weight,
+                      " of shape (in, out), got ", weights[k].sym_sizes());
+    TORCH_CHECK_VALUE(k == 0 || weights[k].sym_size(0) == weights[k - 1].sym_size(1),
+                      "loremd::", op, ": expected ", weight, " of shape (",
+                      weights[k == 0 ? 0 : k - 1].sym_size(1), ", out), got ",
+                      weights[k].sym_sizes());
+    check_dtype(op, weight.c_str(), weights[k], x.scalar_type());
+    check_vector(op, bias.c_str(), biases[k], weights[k].sym_size(1), x);
+  }
+  check_rows(op, name, x, weights[0].sym_size(0));
+}
+
+void check_residual(const char *op, const Tensor &x, const Tensor &y, TensorList weights,
+                    TensorList biases, const Tensor &scale, const Tensor &shift) {
+  check_network(op, "y", y, weights, biases);
+  const SymInt width = weights.back().sym_size(1);
+  check_rows(op, "x", x, width);
+  check_dtype(op, "x", x, y.scalar_type());
+  TORCH_CHECK_VALUE(x.sym_size(0) == y.sym_size(0), "loremd::", op, ": expected x and y with as ",
+                    "many rows, got ", x.sym_sizes(), " and ", y.sym_sizes());
+  TORCH_CHECK_VALUE(width > 0, "loremd::", op, ": expected a width above 0");
+  check_vector(op, "scale", scale, width, y);
+  check_vector(op, "shift", shift, width, y);
+}
+
+void check_gradient(const char *op, const Tensor &grad, TensorList weights, TensorList slopes) {
+  check_floating(op, "grad", grad);
+  TORCH_CHECK_VALUE(!weights.empty() && slopes.size() + 1 == weights.size(), "loremd::", op,
+                    ": expected slopes of every layer but the last, got ", slopes.size(), " of ",
+                    weights.size());
+  check_shape(op, "grad", grad, -1, weights.back().size(1));
+  for (size_t k = 0; k < slopes.size(); ++k) {
+    check_shape(op, "slopes", slopes[k], grad.size(0), weights[k].size(1));
+    check_shape(op, "slopes", slopes[k], grad.size(0), weights[k + 1].size(0));
+    check_dtype(op, "slopes", slopes[k], grad.scalar_type());
+  }
+}
+
+// --- by the ops of torch, differentiable to any order ---------------------------------------
+
+// The values before each silu, then the result.
+TensorVector layer_values(const Tensor &x, TensorList weights, TensorList biases) {
+  TensorVector values;
+  for (size_t k = 0; k < weights.size(); ++k) {
+    values.push_back(at::addmm(biases[k], k == 0 ? x : at::silu(values.back()), weights[k]));
+  }
+  return values;
+}
+
+Tensor composite_mlp(const Tensor &x, TensorList weights, TensorList biases) {
+  check_network("mlp", "x", x, weights, biases);
+  return layer_values(x, weights, biases).back();
+}
+
+Tensor composite_residual_mlp(const Tensor &x, const Tensor &y, TensorList weights,
+                              TensorList biases, const Tensor &scale, const Tensor &shift) {
+  check_residual("residual_mlp", x, y, weights, biases, scale, shift);
+  return at::layer_norm_symint(x + layer_values(y, weights, biases).back(), {x.sym_size(1)}, scale,
+                               shift, loremd::norm_variance);
+}
+
+// torch's silu_backward has no derivative.
+Tensor silu_slope(const Tensor &x) {
+  const Tensor logistic = at::sigmoid(x);
+  return logistic * (1 + x * (1 - logistic));
+}
+
+// `values` of layer_values.
+Tensor composite_mlp_backward(Tensor grad, TensorList weights, TensorList values) {
+  for (size_t k = weights.size() - 1; k > 0; --k) {
+    grad = at::mm(grad, weights[k].t()) * silu_slope(values[k - 1]);
+  }
+  return at::mm(grad, weights[0].t());
+}
+
+std::tuple<Tensor, Tensor> composite_residual_mlp_backward(const Tensor &grad, const Tensor &x,
+                                                           const Tensor &y, TensorList weights,
+                                                           TensorList biases, const Tensor &scale,
+                                                           const Tensor &shift) {
+  const TensorVector values = layer_values(y, weights, biases);
+  const Tensor sum = x + values.back();
+  const std::vector<SymInt> shape{x.sym_size(1)};
+  const auto [normalised, mean, inverse] =
+      at::native_layer_norm_symint(sum, shape, scale, shift, loremd::norm_variance);
+  const Tensor by_sum = std::get<0>(at::native_layer_norm_backward_symint(
+      grad, sum, shape, mean, inverse, scale, shift, {true, false, false}));
+  return {by_sum, composite_mlp_backward(by_sum, weights, values)};
+}
+
+// --- in chunks of rows ----------------------------------------------------------------------
+
+// With weights of some hundred kB these and their intermediate values stay in a cache of 1 MiB;
+// with fewer of them products are slower.
+constexpr int64_t rows_at_once = 256;
+
+int64_t widest(TensorList weights) {
+  int64_t width = 0;
+  for (const Tensor &weight : weights) width = std::max(width, weight.size(1));
+  return width;
+}
+
+TensorVector contiguous(TensorList tensors) {
+  TensorVector result;
+  for (const Tensor &tensor : tensors) result.push_back(tensor.contiguous());
+  return result;
+}
+
+TensorVector transposed(TensorList matrices) {
+  TensorVector result;
+  for (const Tensor &matrix : matrices) result.push_back(matrix.t());
+  return result;
+}
+
+// out (rows, of matrix) = values (rows, of matrix) times the matrix. A view of a pointer costs a
+// tenth of a slice of a tensor.
+template <class T>
+void multiply_rows(int64_t rows, const T *values, const Tensor &matrix, T *out) {
+  const auto type = c10::CppTypeToScalarType<T>::value;
+  const Tensor from =
+      at::from_blob(const_cast<T *>(values), {rows, matrix.size(0)}, at::TensorOptions(type));
+  Tensor to = at::from_blob(out, {rows, matrix.size(1)}, at::TensorOptions(type));
+  at::mm_out(to, from, matrix);
+}
+
+// Two blocks of memory in turn: what a product reads and what it writes.
+template <class T>
+class Scratch {
+ public:
+  explicit Scratch(int64_t width)
+      : size_(rows_at_once * width),
+        memory_(at::empty({2 * size_}, c10::CppTypeToScalarType<T>::value)) {}
+
+  T *next() {
+    turn_ = 1 - turn_;
+    return memory_.mutable_data_ptr<T>() + turn_ * size_;
+  }
+
+ private:
+  int64_t size_, turn_ = 0;
+  Tensor memory_;
+};
+
+// Calls body(first row, their number, scratch). The chunks do not depend on the number of threads.
+template <class T, class Body>
+void for_each_chunk(int64_t rows, int64_t width, Body &&body) {
+  const int64_t chunks = (rows + rows_at_once - 1) / rows_at_once;
+  at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
+    at::AutoDispatchBelowADInplaceOrView below_autograd;  // a thread does not inherit it
+    Scratch<T> scratch(width);
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+      const int64_t first = chunk * rows_at_once;
+      body(first, std::min(rows_at_once, rows - first), scratch);
+    }
+  });
+}
+
+// A network, its input, and where to leave the slopes of its silus: a tensor each, or none at all.
+struct Network {
+  Tensor input;
+  TensorVector weights, biases, slopes;
+
+  Network(const Tensor &x, TensorList given_weights, TensorList given_biases, bool with_slopes)
+      : input(x.contiguous()),
+        weights(given_weights.begin(), given_weights.end()),
+        biases(contiguous(given_biases)) {
+    for (size_t k = 0; with_slopes && k + 1 < weights.size(); ++k) {
+      slopes.push_back(at::empty({x.size(0), weights[k].size(1)}, x.options()));
+    }
+  }
+
+  // The last product, without its bias, is written to `out`.
+  template <class T>
+  void apply(int64_t first, int64_t rows, Scratch<T> &scratch, T *out) const {
+    const T *from = input.const_data_ptr<T>() + first * input.size(1);
+    for (size_t k = 0; k + 1 < weights.size(); ++k) {
+      const int64_t width = weights[k].size(1);
+      T *const to = scratch.next();
+      T *const slope = slopes.empty() ? nullptr : slopes[k].mutable_data_ptr<T>() + first * width;
+      multiply_rows(rows, from, weights[k], to);
+      loremd::bias_silu(rows, static_cast<int>(width), biases[k].const_data_ptr<T>(), to, slope);
+      from = to;
+    }
+    multiply_rows(rows, from, weights.back(), out);
+  }
+};
+
+// The way back through a network.
+struct NetworkGradient {
+  TensorVector matrices, slopes;  // transposed weights
+
+  NetworkGradient(TensorList weights, TensorList given_slopes)
+      : matrices(transposed(weights)), slopes(contiguous(given_slopes)) {}
+
+  // From the gradient by the result of some rows to that by the input.
+  template <class T>
+  void apply(int64_t first, int64_t rows, const T *grad, Scratch<T> &scratch, T *out) const {
+    const T *from = grad;
+    for (size_t k = matrices.size() - 1; k > 0; --k) {
+      const int64_t width = matrices[k].size(1);
+      T *const to = scratch.next();
+      multiply_rows(rows, from, matrices[k], to);
+      loremd::multiply(rows * width, slopes[k - 1].const_data_ptr<T>() + first * width, to);
+      from = to;
+    }
+    multiply_rows(rows, from, matrices[0], out);
+  }
+};
+
+std::tuple<Tensor, TensorVector> run_mlp(const char *op, const Tensor &x, TensorList weights,
+                                         TensorList biases, bool with_slopes) {
+  check_network(op, "x", x, weights, biases);
+  const Network network(x, weights, biases, with_slopes);
+  const int64_t width = weights.back().size(1);
+  Tensor out = at::empty({x.size(0), width}, x.options());
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mlp", [&] {
+    const scalar_t *const bias = network.biases.back().const_data_ptr<scalar_t>();
+    for_each_chunk<scalar_t>(
+        x.size(0), widest(weights), [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
+          scalar_t *const part = out.mutable_data_ptr<scalar_t>() + first * width;
+          network.apply(first, rows, scratch, part);
+          loremd::add_bias(rows, static_cast<int>(width), bias, part);
+        });
+  });
+  return {out, network.slopes};
+}
+
+Tensor mlp_cpu(const Tensor &x, TensorList weights, TensorList biases) {
+  return std::get<0>(run_mlp("mlp", x, weights, biases, false));
+}
+
+std::tuple<Tensor, TensorVector> mlp_forward_cpu(const Tensor &x, TensorList weights,
+                                                 TensorList biases) {
+  return run_mlp("mlp_forward", x, weights, biases, true);
+}
+
+Tensor mlp_backward_cpu(const Tensor &grad, TensorList weights, TensorList slopes) {
+  check_gradient("mlp_backward", grad, weights, slopes);
+  const NetworkGradient network(weights, slopes);
+  const Tensor by_out = grad.contiguous();
+  const int64_t width = weights[0].size(0);
+  Tensor by_x = at::empty({grad.size(0), width}, grad.options());
+  AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "mlp_backward", [&] {
+    const scalar_t *const from = by_out.const_data_ptr<scalar_t>();
+    scalar_t *const to = by_x.mutable_data_ptr<scalar_t>();
+    for_each_chunk<scalar_t>(grad.size(0), widest(weights),
+                             [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
+                               network.apply(first, rows, from + first * grad.size(1), scratch,
+                                             to + first * width);
+                             });
+  });
+  return by_x;
+}
+
+std::tuple<Tensor, Tensor, Tensor, TensorVector> run_residual_mlp(
+    const char *op, const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
+    const Tensor &scale, const Tensor &shift, bool for_backward) {
+  check_residual(op, x, y, weights, biases, scale, shift);
+  const Network network(y, weights, biases, for_backward);
+  const Tensor residual = x.contiguous(), scales = scale.contiguous(), shifts = shift.contiguous();
+  const int64_t n = x.size(0), width = x.size(1), kept = for_backward ? n : 0;
+  Tensor out = at::empty({n, width}, x.options());
+  Tensor normalised = at::empty({kept, width}, x.options());
+  Tensor inverse = at::empty({kept}, x.options());
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "residual_mlp", [&] {
+    const loremd::ResidualNorm<scalar_t> norm{
+        static_cast<int>(width), network.biases.back().const_data_ptr<scalar_t>(),
+        scales.const_data_ptr<scalar_t>(), shifts.const_data_ptr<scalar_t>()};
+    const auto place = [&](Tensor &t, int64_t offset) {
+      return for_backward ? t.mutable_data_ptr<scalar_t>() + offset : nullptr;
+    };
+    for_each_chunk<scalar_t>(
+        n, widest(weights), [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
+          scalar_t *const part = out.mutable_data_ptr<scalar_t>() + first * width;
+          network.apply(first, rows, scratch, part);
+          loremd::residual_norm(rows, norm, residual.const_data_ptr<scalar_t>() + first * width,
+                                part, place(normalised, first * width), place(inverse, first));
+        });
+  });
+  return {out, normalised, inverse, network.slopes};
+}
+
+Tensor residual_mlp_cpu(const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
+                        const Tensor &scale, const Tensor &shift) {
+  return std::get<0>(run_residual_mlp("residual_mlp", x, y, weights, biases, scale, shift, false));
+}
+
+std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_forward_cpu(
+    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
+    const Tensor &shift) {
+  return run_residual_mlp("residual_mlp_forward", x, y, weights, biases, scale, shift, true);
+}
+
+std::tuple<Tensor, Tensor> residual_mlp_backward_cpu(const Tensor &grad, TensorList weights,
+                                                     const Tensor &scale, const Tensor &normalised,
+                                                     const Tensor &inverse, TensorList slopes) {
+  const char *op = "residual_mlp_backward";
+  check_gradient(op, grad, weights, slopes);
+  const int64_t n = grad.size(0), width = grad.size(1), columns = weights[0].size(0);
+  check_vector(op, "scale", scale, width, grad);
+  check_shape(op, "normalised", normalised, n, width);
+  check_dtype(op, "normalised", normalised, grad.scalar_type());
+  check_vector(op, "inverse", inverse, n, grad);
+  Tensor by_x = at::empty({n, width}, grad.options());
+  Tensor by_y = at::empty({n, columns}, grad.options());
+  const Tensor by_out = grad.contiguous(), scales = scale.contiguous();
+  const Tensor units = normalised.contiguous(), inverses = inverse.contiguous();
+  const NetworkGradient network(weights, slopes);
+  AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "residual_mlp_backward", [&] {
+    const auto from = [](const Tensor &t) { return t.const_data_ptr<scalar_t>(); };
+    for_each_chunk<scalar_t>(
+        n, widest(weights), [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
+          const int64_t offset = first * width;
+          scalar_t *const part = by_x.mutable_data_ptr<scalar_t>() + offset;
+          loremd::residual_norm_gradient(rows, static_cast<int>(width), from(scales),
+                                         from(units) + offset, from(inverses) + first,
+                                         from(by_out) + offset, part);
+          network.apply(first, rows, part, scratch,
+                        by_y.mutable_data_ptr<scalar_t>() + first * columns);
+        });
+  });
+  return {by_x, by_y};
+}
+
+// --- shapes ---------------------------------------------------------------------------------
+
+TensorVector slopes_meta(const Tensor &x, TensorList weights) {
+  TensorVector slopes;
+  for (const Tensor &weight : weights.slice(0, weights.size() - 1)) {
+    slopes.push_back(x.new_empty_symint({x.sym_size(0), weight.sym_size(1)}));
+  }
+  return slopes;
+}
+
+Tensor mlp_meta(const Tensor &x, TensorList weights, TensorList biases) {
+  check_network("mlp", "x", x, weights, biases);
+  return x.new_empty_symint({x.sym_size(0), weights.back().sym_size(1)});
+}
+
+std::tuple<Tensor, TensorVector> mlp_forward_meta(const Tensor &x, TensorList weights,
+                                                  TensorList biases) {
+  return {mlp_meta(x, weights, biases), slopes_meta(x, weights)};
+}
+
+Tensor mlp_backward_meta(const Tensor &grad, TensorList weights, TensorList) {
+  return grad.new_empty_symint({grad.sym_size(0), weights[0].sym_size(0)});
+}
+
+Tensor residual_mlp_meta(const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
+                         const Tensor &scale, const Tensor &shift) {
+  check_residual("residual_mlp", x, y, weights, biases, scale, shift);
+  return x.new_empty_symint(x.sym_sizes());
+}
+
+std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_forward_meta(
+    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
+    const Tensor &shift) {
+  return {residual_mlp_meta(x, y, weights, biases, scale, shift), x.new_empty_symint(x.sym_sizes()),
+          x.new_empty_symint({x.sym_size(0)}), slopes_meta(y, weights)};
+}
+
+std::tuple<Tensor, Tensor> residual_mlp_backward_meta(const Tensor &grad, TensorList weights,
+                                                      const Tensor &, const Tensor &,
+                                                      const Tensor &, TensorList) {
+  return {grad.new_empty_symint(grad.sym_sizes()),
+          grad.new_empty_symint({grad.sym_size(0), weights[0].sym_size(0)})};
+}
+
+// --- derivatives by the rows ----------------------------------------------------------------
+
+// Lists of tensors after the others among saved variables, taken one by one.
+class Saved {
+ public:
+  explicit Saved(AutogradContext *ctx) : variables_(ctx->get_saved_variables()) {}
+
+  const Tensor &one() { return variables_[place_++]; }
+  TensorList several(size_t count) {
+    place_ += count;
+    return TensorList(variables_).slice(place_ - count, count);
+  }
+
+ private:
+  variable_list variables_;
+  size_t place_ = 0;
+};
+
+void save(AutogradContext *ctx, variable_list single, std::initializer_list<TensorList> lists) {
+  for (TensorList list : lists) single.insert(single.end(), list.begin(), list.end());
+  ctx->save_for_backward(std::move(single));
+  ctx->saved_data["layers"] = static_cast<int64_t>(lists.begin()->size());
+}
+
+struct Mlp : torch::autograd::Function<Mlp> {
+  // The parameters are not differentiated, so they must not be seen as variables.
+  struct Parameters {
+    TensorList weights, biases;
+  };
+
+  static Tensor forward(AutogradContext *ctx, const Tensor &x, const Parameters &parameters) {
+    at::AutoDispatchBelowADInplaceOrView below_autograd;
+    auto [values, slopes] = mlp_forward(x, parameters.weights, parameters.biases);
+    save(ctx, {x}, {parameters.weights, parameters.biases, slopes});
+    return values;
+  }
+  static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
+    const size_t layers = ctx->saved_data["layers"].toInt();
+    Saved saved(ctx);
+    const Tensor &x = saved.one();
+    const TensorList weights = saved.several(layers), biases = saved.several(layers);
+    if (at::GradMode::is_enabled()) {
+      const TensorVector values = layer_values(x, weights, biases);
+      return {composite_mlp_backward(grads[0], weights, values), Tensor()};
+    }
+    return {mlp_backward(grads[0], weights, saved.several(layers - 1)), Tensor()};
+  }
+};
+
+struct ResidualMlp : torch::autograd::Function<ResidualMlp> {
+  struct Parameters {
+    TensorList weights, biases;
+    const Tensor &scale, &shift;
+  };
+
+  static Tensor forward(AutogradContext *ctx, const Tensor &x, const Tensor &y,
+                        const Parameters &parameters) {
+    const auto &[weights, biases, scale, shift] = parameters;
+    at::AutoDispatchBelowADInplaceOrView below_autograd;
+    auto [values, normalised, inverse, slopes] =
+        residual_mlp_forward(x, y, weights, biases, scale, shift);
+    save(ctx, {x, y, scale, shift, normalised, inverse}, {weights, biases, slopes});
+    return values;
+  }
+  static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
+    const size_t layers = ctx->saved_data["layers"].toInt();
+    Saved saved(ctx);
+    const Tensor &x = saved.one(), &y = saved.one(), &scale = saved.one(), &shift = saved.one();
+    const Tensor &normalised = saved.one(), &inverse = saved.one();
+    const TensorList weights = saved.several(layers), biases = saved.several(layers);
+    const auto [by_x, by_y] =
+        at::GradMode::is_enabled()
+            ? composite_residual_mlp_backward(grads[0], x, y, weights, biases, scale, shift)
+            : residual_mlp_backward(grads[0], weights, scale, normalised, inverse,
+                                    saved.several(layers - 1));
+    return {by_x, by_y, Tensor()};
+  }
+};
+
+bool need_gradients(TensorList tensors) {
+  return at::GradMode::is_enabled() &&
+         std::any_of(tensors.begin(), tensors.end(),
+                     [](const Tensor &tensor) { return tensor.requires_grad(); });
+}
+
+Tensor mlp_autograd(const Tensor &x, TensorList weights, TensorList biases) {
+  if (!x.is_cpu() || need_gradients(weights) || need_gradients(biases)) {
+    return composite_mlp(x, weights, biases);
+  }
+  if (need_gradients(x)) return Mlp::apply(x, Mlp::Parameters{weights, biases});
+  at::AutoDispatchBelowADInplaceOrView below_autograd;
+  return mlp(x, weights, biases);
+}
+
+Tensor residual_mlp_autograd(const Tensor &x, const Tensor &y, TensorList weights,
+                             TensorList biases, const Tensor &scale, const Tensor &shift) {
+  if (!x.is_cpu() || need_gradients(weights) || need_gradients(biases) ||
+      need_gradients({scale, shift})) {
+    return composite_residual_mlp(x, y, weights, biases, scale, shift);
+  }
+  if (need_gradients({x, y})) {
+    return ResidualMlp::apply(x, y, ResidualMlp::Parameters{weights, biases, scale, shift});
+  }
+  at::AutoDispatchBelowADInplaceOrView below_autograd;
+  return residual_mlp(x, y, weights, biases, scale, shift);
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(loremd, CPU, m) {
+  m.impl("mlp", mlp_cpu);
+  m.impl("mlp_forward", mlp_forward_cpu);
+  m.impl("mlp_backward", mlp_backward_cpu);
+  m.impl("residual_mlp", residual_mlp_cpu);
+  m.impl("residual_mlp_forward", residual_mlp_forward_cpu);
+  m.impl("residual_mlp_backward", residual_mlp_backward_cpu);
+}
+
+TORCH_LIBRARY_IMPL(loremd, CUDA, m) {  // without gradients; mlp_autograd takes the same way
+  m.impl("mlp", composite_mlp);
+  m.impl("residual_mlp", composite_residual_mlp);
+}
+
+TORCH_LIBRARY_IMPL(loremd, Meta, m) {
+  m.impl("mlp", mlp_meta);
+  m.impl("mlp_forward", mlp_forward_meta);
+  m.impl("mlp_backward", mlp_backward_meta);
+  m.impl("residual_mlp", residual_mlp_meta);
+  m.impl("residual_mlp_forward", residual_mlp_forward_meta);
+  m.impl("residual_mlp_backward", residual_mlp_backward_meta);
+}
+
+TORCH_LIBRARY_IMPL(loremd, Autograd, m) {
+  m.impl("mlp", mlp_autograd);
+  m.impl("residual_mlp", residual_mlp_autograd);
+}
+
+}  // namespace loremd_torch
