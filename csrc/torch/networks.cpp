@@ -8,7 +8,6 @@
 #include <ATen/Dispatch.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/native_layer_norm.h>
@@ -23,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "features/matrix_product.hpp"
 #include "features/residual_norm.hpp"
 #include "features/silu.hpp"
 #include "support.hpp"
@@ -175,9 +175,8 @@ std::tuple<Tensor, Tensor> composite_residual_mlp_backward(const Tensor &grad, c
 
 // --- in chunks of rows ----------------------------------------------------------------------
 
-// With weights of some hundred kB these and their intermediate values stay in a cache of 1 MiB;
-// with fewer of them products are slower.
-constexpr int64_t rows_at_once = 256;
+// These and their intermediate values stay in the cache, with a part of the weights.
+constexpr int64_t rows_at_once = 96;
 
 int64_t widest(TensorList weights) {
   int64_t width = 0;
@@ -191,21 +190,25 @@ TensorVector contiguous(TensorList tensors) {
   return result;
 }
 
-TensorVector transposed(TensorList matrices) {
-  TensorVector result;
-  for (const Tensor &matrix : matrices) result.push_back(matrix.t());
-  return result;
+template <class T>
+using Matrices = std::vector<loremd::PackedMatrix<T>>;
+
+// The weights, or their transposes.
+template <class T>
+Matrices<T> packed(TensorList weights, bool transposed) {
+  Matrices<T> matrices;
+  for (const Tensor &weight : weights) {
+    const Tensor matrix = transposed ? weight.t() : weight;
+    matrices.emplace_back(matrix.const_data_ptr<T>(), static_cast<int>(matrix.size(0)),
+                          static_cast<int>(matrix.size(1)), matrix.stride(0), matrix.stride(1));
+  }
+  return matrices;
 }
 
-// out (rows, of matrix) = values (rows, of matrix) times the matrix. A view of a pointer costs a
-// tenth of a slice of a tensor.
+// out (rows, of matrix) = values (rows, of matrix) times the matrix.
 template <class T>
-void multiply_rows(int64_t rows, const T *values, const Tensor &matrix, T *out) {
-  const auto type = c10::CppTypeToScalarType<T>::value;
-  const Tensor from =
-      at::from_blob(const_cast<T *>(values), {rows, matrix.size(0)}, at::TensorOptions(type));
-  Tensor to = at::from_blob(out, {rows, matrix.size(1)}, at::TensorOptions(type));
-  at::mm_out(to, from, matrix);
+void multiply_rows(int64_t rows, const T *values, const loremd::PackedMatrix<T> &matrix, T *out) {
+  loremd::matrix_product(rows, values, matrix.rows(), matrix, out, matrix.columns());
 }
 
 // Two blocks of memory in turn: what a product reads and what it writes.
@@ -243,12 +246,10 @@ void for_each_chunk(int64_t rows, int64_t width, Body &&body) {
 // A network, its input, and where to leave the slopes of its silus: a tensor each, or none at all.
 struct Network {
   Tensor input;
-  TensorVector weights, biases, slopes;
+  TensorVector biases, slopes;
 
-  Network(const Tensor &x, TensorList given_weights, TensorList given_biases, bool with_slopes)
-      : input(x.contiguous()),
-        weights(given_weights.begin(), given_weights.end()),
-        biases(contiguous(given_biases)) {
+  Network(const Tensor &x, TensorList weights, TensorList given_biases, bool with_slopes)
+      : input(x.contiguous()), biases(contiguous(given_biases)) {
     for (size_t k = 0; with_slopes && k + 1 < weights.size(); ++k) {
       slopes.push_back(at::empty({x.size(0), weights[k].size(1)}, x.options()));
     }
@@ -256,41 +257,36 @@ struct Network {
 
   // The last product, without its bias, is written to `out`.
   template <class T>
-  void apply(int64_t first, int64_t rows, Scratch<T> &scratch, T *out) const {
+  void apply(const Matrices<T> &weights, int64_t first, int64_t rows, Scratch<T> &scratch,
+             T *out) const {
     const T *from = input.const_data_ptr<T>() + first * input.size(1);
     for (size_t k = 0; k + 1 < weights.size(); ++k) {
-      const int64_t width = weights[k].size(1);
+      const int width = weights[k].columns();
       T *const to = scratch.next();
       T *const slope = slopes.empty() ? nullptr : slopes[k].mutable_data_ptr<T>() + first * width;
       multiply_rows(rows, from, weights[k], to);
-      loremd::bias_silu(rows, static_cast<int>(width), biases[k].const_data_ptr<T>(), to, slope);
+      loremd::bias_silu(rows, width, biases[k].const_data_ptr<T>(), to, slope);
       from = to;
     }
     multiply_rows(rows, from, weights.back(), out);
   }
 };
 
-// The way back through a network.
-struct NetworkGradient {
-  TensorVector matrices, slopes;  // transposed weights
-
-  NetworkGradient(TensorList weights, TensorList given_slopes)
-      : matrices(transposed(weights)), slopes(contiguous(given_slopes)) {}
-
-  // From the gradient by the result of some rows to that by the input.
-  template <class T>
-  void apply(int64_t first, int64_t rows, const T *grad, Scratch<T> &scratch, T *out) const {
-    const T *from = grad;
-    for (size_t k = matrices.size() - 1; k > 0; --k) {
-      const int64_t width = matrices[k].size(1);
-      T *const to = scratch.next();
-      multiply_rows(rows, from, matrices[k], to);
-      loremd::multiply(rows * width, slopes[k - 1].const_data_ptr<T>() + first * width, to);
-      from = to;
-    }
-    multiply_rows(rows, from, matrices[0], out);
+// The way back through a network, for some rows: from the gradient by the result to that by the
+// input.
+template <class T>
+void apply_back(const Matrices<T> &transposed, TensorList slopes, int64_t first, int64_t rows,
+                const T *grad, Scratch<T> &scratch, T *out) {
+  const T *from = grad;
+  for (size_t k = transposed.size() - 1; k > 0; --k) {
+    const int width = transposed[k].columns();
+    T *const to = scratch.next();
+    multiply_rows(rows, from, transposed[k], to);
+    loremd::multiply(rows * width, slopes[k - 1].const_data_ptr<T>() + first * width, to);
+    from = to;
   }
-};
+  multiply_rows(rows, from, transposed[0], out);
+}
 
 std::tuple<Tensor, TensorVector> run_mlp(const char *op, const Tensor &x, TensorList weights,
                                          TensorList biases, bool with_slopes) {
@@ -299,11 +295,12 @@ std::tuple<Tensor, TensorVector> run_mlp(const char *op, const Tensor &x, Tensor
   const int64_t width = weights.back().size(1);
   Tensor out = at::empty({x.size(0), width}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mlp", [&] {
+    const auto matrices = packed<scalar_t>(weights, false);
     const scalar_t *const bias = network.biases.back().const_data_ptr<scalar_t>();
     for_each_chunk<scalar_t>(
         x.size(0), widest(weights), [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
           scalar_t *const part = out.mutable_data_ptr<scalar_t>() + first * width;
-          network.apply(first, rows, scratch, part);
+          network.apply(matrices, first, rows, scratch, part);
           loremd::add_bias(rows, static_cast<int>(width), bias, part);
         });
   });
@@ -321,17 +318,18 @@ std::tuple<Tensor, TensorVector> mlp_forward_cpu(const Tensor &x, TensorList wei
 
 Tensor mlp_backward_cpu(const Tensor &grad, TensorList weights, TensorList slopes) {
   check_gradient("mlp_backward", grad, weights, slopes);
-  const NetworkGradient network(weights, slopes);
+  const TensorVector kept = contiguous(slopes);
   const Tensor by_out = grad.contiguous();
   const int64_t width = weights[0].size(0);
   Tensor by_x = at::empty({grad.size(0), width}, grad.options());
   AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "mlp_backward", [&] {
+    const auto transposed = packed<scalar_t>(weights, true);
     const scalar_t *const from = by_out.const_data_ptr<scalar_t>();
     scalar_t *const to = by_x.mutable_data_ptr<scalar_t>();
     for_each_chunk<scalar_t>(grad.size(0), widest(weights),
                              [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
-                               network.apply(first, rows, from + first * grad.size(1), scratch,
-                                             to + first * width);
+                               apply_back(transposed, kept, first, rows,
+                                          from + first * grad.size(1), scratch, to + first * width);
                              });
   });
   return by_x;
@@ -348,6 +346,7 @@ std::tuple<Tensor, Tensor, Tensor, TensorVector> run_residual_mlp(
   Tensor normalised = at::empty({kept, width}, x.options());
   Tensor inverse = at::empty({kept}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "residual_mlp", [&] {
+    const auto matrices = packed<scalar_t>(weights, false);
     const loremd::ResidualNorm<scalar_t> norm{
         static_cast<int>(width), network.biases.back().const_data_ptr<scalar_t>(),
         scales.const_data_ptr<scalar_t>(), shifts.const_data_ptr<scalar_t>()};
@@ -357,7 +356,7 @@ std::tuple<Tensor, Tensor, Tensor, TensorVector> run_residual_mlp(
     for_each_chunk<scalar_t>(
         n, widest(weights), [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
           scalar_t *const part = out.mutable_data_ptr<scalar_t>() + first * width;
-          network.apply(first, rows, scratch, part);
+          network.apply(matrices, first, rows, scratch, part);
           loremd::residual_norm(rows, norm, residual.const_data_ptr<scalar_t>() + first * width,
                                 part, place(normalised, first * width), place(inverse, first));
         });
@@ -390,8 +389,9 @@ std::tuple<Tensor, Tensor> residual_mlp_backward_cpu(const Tensor &grad, TensorL
   Tensor by_y = at::empty({n, columns}, grad.options());
   const Tensor by_out = grad.contiguous(), scales = scale.contiguous();
   const Tensor units = normalised.contiguous(), inverses = inverse.contiguous();
-  const NetworkGradient network(weights, slopes);
+  const TensorVector kept = contiguous(slopes);
   AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "residual_mlp_backward", [&] {
+    const auto transposed = packed<scalar_t>(weights, true);
     const auto from = [](const Tensor &t) { return t.const_data_ptr<scalar_t>(); };
     for_each_chunk<scalar_t>(
         n, widest(weights), [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
@@ -400,8 +400,8 @@ std::tuple<Tensor, Tensor> residual_mlp_backward_cpu(const Tensor &grad, TensorL
           loremd::residual_norm_gradient(rows, static_cast<int>(width), from(scales),
                                          from(units) + offset, from(inverses) + first,
                                          from(by_out) + offset, part);
-          network.apply(first, rows, part, scratch,
-                        by_y.mutable_data_ptr<scalar_t>() + first * columns);
+          apply_back(transposed, kept, first, rows, part, scratch,
+                     by_y.mutable_data_ptr<scalar_t>() + first * columns);
         });
   });
   return {by_x, by_y};

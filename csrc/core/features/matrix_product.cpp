@@ -19,19 +19,19 @@ LOREMD_INLINE void product_tile(int inner, const T *a, int64_t a_stride, const T
   V sums[Rows][Vectors] = {};
   for (int k = 0; k < inner; ++k, panel += PackedMatrix<T>::width) {
     V row[Vectors];
-    for_each_constant<Vectors>(
-        [&](auto v) LOREMD_INLINE_LAMBDA { row[v] = load<V>(panel + v * lanes); });
+    for_each_constant<Vectors>([&](auto v)
+                                   LOREMD_INLINE_LAMBDA { row[v] = load<V>(panel + v * lanes); });
     for_each_constant<Rows>([&](auto i) LOREMD_INLINE_LAMBDA {
       const T factor = a[i * a_stride + k];
-      for_each_constant<Vectors>(
-          [&](auto v) LOREMD_INLINE_LAMBDA { sums[i][v] += factor * row[v]; });
+      for_each_constant<Vectors>([&](auto v)
+                                     LOREMD_INLINE_LAMBDA { sums[i][v] += factor * row[v]; });
     });
   }
   for_each_constant<Rows>([&](auto i) LOREMD_INLINE_LAMBDA {
     T *to = out + i * out_stride;
     if (columns >= Vectors * lanes) {
-      for_each_constant<Vectors>(
-          [&](auto v) LOREMD_INLINE_LAMBDA { store(to + v * lanes, sums[i][v]); });
+      for_each_constant<Vectors>([&](auto v)
+                                     LOREMD_INLINE_LAMBDA { store(to + v * lanes, sums[i][v]); });
     } else {
       T values[Vectors * lanes];
       for_each_constant<Vectors>(
@@ -82,20 +82,25 @@ void matrix_product(int64_t rows, const T *a, int64_t a_stride, const PackedMatr
                     T *out, int64_t out_stride) {
   with_vectors([&](auto bytes) LOREMD_INLINE_LAMBDA {
     using V = typename Vector<T, bytes()>::type;
-    constexpr int width = PackedMatrix<T>::width, half = 2 * bytes() / sizeof(T);
+    constexpr int width = PackedMatrix<T>::width, both = 2 * bytes() / sizeof(T);
     constexpr int tall = bytes() == 64 ? 12 : 6;  // as many as the registers hold
-    for (int first = 0; first < matrix.columns(); first += half) {
+    for (int first = 0; first < matrix.columns(); first += both) {
       const T *panel = matrix.panel(first / width) + first % width;
-      product_columns<T, V, tall, 2>(rows, matrix.rows(), a, a_stride, panel, out + first,
-                                     out_stride, matrix.columns() - first);
+      const int columns = matrix.columns() - first;
+      if (columns > both / 2) {
+        product_columns<T, V, tall, 2>(rows, matrix.rows(), a, a_stride, panel, out + first,
+                                       out_stride, columns);
+      } else {
+        product_columns<T, V, tall, 1>(rows, matrix.rows(), a, a_stride, panel, out + first,
+                                       out_stride, columns);
+      }
     }
   });
 }
 
-#define LOREMD_INSTANTIATE(T)                                                               \
-  template class PackedMatrix<T>;                                                           \
-  template void matrix_product(int64_t, const T *, int64_t, const PackedMatrix<T> &, T *, \
-                               int64_t);
+#define LOREMD_INSTANTIATE(T)     \
+  template class PackedMatrix<T>; \
+  template void matrix_product(int64_t, const T *, int64_t, const PackedMatrix<T> &, T *, int64_t);
 LOREMD_INSTANTIATE(float)
 LOREMD_INSTANTIATE(double)
 #undef LOREMD_INSTANTIATE

@@ -27,7 +27,8 @@ class PackedMatrix {
 };
 
 // out(i, j) = sum_k a(i, k) matrix(k, j) for i < rows; rows of a and out are `a_stride` and
-// `out_stride` values apart. For a few dozen rows at a time, which stay in the cache with one panel.
+// `out_stride` values apart. For a few dozen rows at a time, which stay in the cache with one
+// panel.
 template <class T>
 void matrix_product(int64_t rows, const T *a, int64_t a_stride, const PackedMatrix<T> &matrix,
                     T *out, int64_t out_stride);
