@@ -3,9 +3,11 @@
 // Networks per atom: dense layers with silu between them, and the residual step that ends with a
 // layer normalisation. Where a parameter may need a derivative they are made of differentiable ops
 // of torch. Else, for inference, they work through the rows in chunks that stay in the cache, with
-// one pass between two matrix products, and keep the slopes of silu for derivatives by the rows.
+// one pass between two matrix products. For derivatives by the rows, mlp keeps the slopes of silu,
+// residual_mlp the normalised rows, from which residual_mlp_again has its values a second time.
 #include <ATen/core/grad_mode.h>
 #include <ATen/Dispatch.h>
+#include <ATen/ops/addcmul.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/layer_norm.h>
@@ -47,16 +49,23 @@ Tensor residual_mlp(const Tensor &x, const Tensor &y, TensorList weights, Tensor
   LOREMD_CALL(residual_mlp, x, y, weights, biases, scale, shift);
 }
 
-std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_forward(
-    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
-    const Tensor &shift) {
+std::tuple<Tensor, Tensor, Tensor> residual_mlp_forward(const Tensor &x, const Tensor &y,
+                                                        TensorList weights, TensorList biases,
+                                                        const Tensor &scale, const Tensor &shift) {
   LOREMD_CALL(residual_mlp_forward, x, y, weights, biases, scale, shift);
 }
 
-std::tuple<Tensor, Tensor> residual_mlp_backward(const Tensor &grad, TensorList weights,
+Tensor residual_mlp_again(const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
+                          const Tensor &scale, const Tensor &shift, const Tensor &normalised,
+                          const Tensor &inverse) {
+  LOREMD_CALL(residual_mlp_again, x, y, weights, biases, scale, shift, normalised, inverse);
+}
+
+std::tuple<Tensor, Tensor> residual_mlp_backward(const Tensor &grad, const Tensor &y,
+                                                 TensorList weights, TensorList biases,
                                                  const Tensor &scale, const Tensor &normalised,
-                                                 const Tensor &inverse, TensorList slopes) {
-  LOREMD_CALL(residual_mlp_backward, grad, weights, scale, normalised, inverse, slopes);
+                                                 const Tensor &inverse) {
+  LOREMD_CALL(residual_mlp_backward, grad, y, weights, biases, scale, normalised, inverse);
 }
 
 namespace {
@@ -145,6 +154,18 @@ Tensor composite_residual_mlp(const Tensor &x, const Tensor &y, TensorList weigh
                                shift, loremd::norm_variance);
 }
 
+std::tuple<Tensor, Tensor, Tensor> composite_residual_mlp_forward(const Tensor &x, const Tensor &y,
+                                                                  TensorList weights,
+                                                                  TensorList biases,
+                                                                  const Tensor &scale,
+                                                                  const Tensor &shift) {
+  check_residual("residual_mlp_forward", x, y, weights, biases, scale, shift);
+  const Tensor sum = x + layer_values(y, weights, biases).back();
+  const auto [values, mean, inverse] = at::native_layer_norm_symint(
+      sum, std::vector<SymInt>{x.sym_size(1)}, scale, shift, loremd::norm_variance);
+  return {values, (sum - mean) * inverse, inverse.squeeze(1)};
+}
+
 // torch's silu_backward has no derivative.
 Tensor silu_slope(const Tensor &x) {
   const Tensor logistic = at::sigmoid(x);
@@ -211,31 +232,35 @@ void multiply_rows(int64_t rows, const T *values, const loremd::PackedMatrix<T> 
   loremd::matrix_product(rows, values, matrix.rows(), matrix, out, matrix.columns());
 }
 
-// Two blocks of memory in turn: what a product reads and what it writes.
+// Two blocks of memory in turn, what a product reads and what it writes; and one for each silu.
 template <class T>
 class Scratch {
  public:
-  explicit Scratch(int64_t width)
+  Scratch(int64_t width, int64_t silus)
       : size_(rows_at_once * width),
-        memory_(at::empty({2 * size_}, c10::CppTypeToScalarType<T>::value)) {}
+        memory_(at::empty({(2 + silus) * size_}, c10::CppTypeToScalarType<T>::value)) {}
 
   T *next() {
     turn_ = 1 - turn_;
-    return memory_.mutable_data_ptr<T>() + turn_ * size_;
+    return block(turn_);
   }
+  T *slopes(int64_t silu) { return block(2 + silu); }
 
  private:
+  T *block(int64_t number) { return memory_.mutable_data_ptr<T>() + number * size_; }
+
   int64_t size_, turn_ = 0;
   Tensor memory_;
 };
 
 // Calls body(first row, their number, scratch). The chunks do not depend on the number of threads.
 template <class T, class Body>
-void for_each_chunk(int64_t rows, int64_t width, Body &&body) {
+void for_each_chunk(int64_t rows, TensorList weights, Body &&body) {
+  const int64_t width = widest(weights), silus = weights.size() - 1;
   const int64_t chunks = (rows + rows_at_once - 1) / rows_at_once;
   at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;  // a thread does not inherit it
-    Scratch<T> scratch(width);
+    Scratch<T> scratch(width, silus);
     for (int64_t chunk = begin; chunk < end; ++chunk) {
       const int64_t first = chunk * rows_at_once;
       body(first, std::min(rows_at_once, rows - first), scratch);
@@ -243,46 +268,50 @@ void for_each_chunk(int64_t rows, int64_t width, Body &&body) {
   });
 }
 
-// A network, its input, and where to leave the slopes of its silus: a tensor each, or none at all.
+// The arguments of a network, contiguous; slopes(k) is where those of a silu are left, or null.
+template <class T>
 struct Network {
   Tensor input;
-  TensorVector biases, slopes;
+  TensorVector biases;
+  Matrices<T> matrices;
 
-  Network(const Tensor &x, TensorList weights, TensorList given_biases, bool with_slopes)
-      : input(x.contiguous()), biases(contiguous(given_biases)) {
-    for (size_t k = 0; with_slopes && k + 1 < weights.size(); ++k) {
-      slopes.push_back(at::empty({x.size(0), weights[k].size(1)}, x.options()));
+  Network(const Tensor &x, TensorList weights, TensorList given_biases)
+      : input(x.contiguous()),
+        biases(contiguous(given_biases)),
+        matrices(packed<T>(weights, false)) {}
+
+  // Returns what the last layer reads.
+  template <class Slopes>
+  const T *hidden(int64_t first, int64_t rows, Scratch<T> &scratch, Slopes &&slopes) const {
+    const T *from = input.const_data_ptr<T>() + first * input.size(1);
+    for (size_t k = 0; k + 1 < matrices.size(); ++k) {
+      T *const to = scratch.next();
+      multiply_rows(rows, from, matrices[k], to);
+      loremd::bias_silu(rows, matrices[k].columns(), biases[k].template const_data_ptr<T>(), to,
+                        slopes(k));
+      from = to;
     }
+    return from;
   }
 
   // The last product, without its bias, is written to `out`.
-  template <class T>
-  void apply(const Matrices<T> &weights, int64_t first, int64_t rows, Scratch<T> &scratch,
-             T *out) const {
-    const T *from = input.const_data_ptr<T>() + first * input.size(1);
-    for (size_t k = 0; k + 1 < weights.size(); ++k) {
-      const int width = weights[k].columns();
-      T *const to = scratch.next();
-      T *const slope = slopes.empty() ? nullptr : slopes[k].mutable_data_ptr<T>() + first * width;
-      multiply_rows(rows, from, weights[k], to);
-      loremd::bias_silu(rows, width, biases[k].const_data_ptr<T>(), to, slope);
-      from = to;
-    }
-    multiply_rows(rows, from, weights.back(), out);
+  template <class Slopes>
+  void apply(int64_t first, int64_t rows, Scratch<T> &scratch, Slopes &&slopes, T *out) const {
+    multiply_rows(rows, hidden(first, rows, scratch, slopes), matrices.back(), out);
   }
 };
 
 // The way back through a network, for some rows: from the gradient by the result to that by the
 // input.
-template <class T>
-void apply_back(const Matrices<T> &transposed, TensorList slopes, int64_t first, int64_t rows,
-                const T *grad, Scratch<T> &scratch, T *out) {
+template <class T, class Slopes>
+void apply_back(const Matrices<T> &transposed, int64_t rows, const T *grad, Scratch<T> &scratch,
+                Slopes &&slopes, T *out) {
   const T *from = grad;
   for (size_t k = transposed.size() - 1; k > 0; --k) {
     const int width = transposed[k].columns();
     T *const to = scratch.next();
     multiply_rows(rows, from, transposed[k], to);
-    loremd::multiply(rows * width, slopes[k - 1].const_data_ptr<T>() + first * width, to);
+    loremd::multiply<T>(rows * width, slopes(k - 1), to);
     from = to;
   }
   multiply_rows(rows, from, transposed[0], out);
@@ -291,20 +320,27 @@ void apply_back(const Matrices<T> &transposed, TensorList slopes, int64_t first,
 std::tuple<Tensor, TensorVector> run_mlp(const char *op, const Tensor &x, TensorList weights,
                                          TensorList biases, bool with_slopes) {
   check_network(op, "x", x, weights, biases);
-  const Network network(x, weights, biases, with_slopes);
+  TensorVector slopes;
+  for (size_t k = 0; with_slopes && k + 1 < weights.size(); ++k) {
+    slopes.push_back(at::empty({x.size(0), weights[k].size(1)}, x.options()));
+  }
   const int64_t width = weights.back().size(1);
   Tensor out = at::empty({x.size(0), width}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mlp", [&] {
-    const auto matrices = packed<scalar_t>(weights, false);
-    const scalar_t *const bias = network.biases.back().const_data_ptr<scalar_t>();
+    const Network<scalar_t> network(x, weights, biases);
+    const scalar_t *const bias = network.biases.back().template const_data_ptr<scalar_t>();
     for_each_chunk<scalar_t>(
-        x.size(0), widest(weights), [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
+        x.size(0), weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
+          const auto slopes_from = [&](size_t k) -> scalar_t * {
+            if (slopes.empty()) return nullptr;
+            return slopes[k].template mutable_data_ptr<scalar_t>() + first * slopes[k].size(1);
+          };
           scalar_t *const part = out.mutable_data_ptr<scalar_t>() + first * width;
-          network.apply(matrices, first, rows, scratch, part);
+          network.apply(first, rows, scratch, slopes_from, part);
           loremd::add_bias(rows, static_cast<int>(width), bias, part);
         });
   });
-  return {out, network.slopes};
+  return {out, slopes};
 }
 
 Tensor mlp_cpu(const Tensor &x, TensorList weights, TensorList biases) {
@@ -324,44 +360,46 @@ Tensor mlp_backward_cpu(const Tensor &grad, TensorList weights, TensorList slope
   Tensor by_x = at::empty({grad.size(0), width}, grad.options());
   AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "mlp_backward", [&] {
     const auto transposed = packed<scalar_t>(weights, true);
-    const scalar_t *const from = by_out.const_data_ptr<scalar_t>();
-    scalar_t *const to = by_x.mutable_data_ptr<scalar_t>();
-    for_each_chunk<scalar_t>(grad.size(0), widest(weights),
-                             [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
-                               apply_back(transposed, kept, first, rows,
-                                          from + first * grad.size(1), scratch, to + first * width);
-                             });
+    for_each_chunk<scalar_t>(
+        grad.size(0), weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
+          const auto slopes_from = [&](size_t k) {
+            return kept[k].template const_data_ptr<scalar_t>() + first * kept[k].size(1);
+          };
+          apply_back(transposed, rows, by_out.const_data_ptr<scalar_t>() + first * grad.size(1),
+                     scratch, slopes_from, by_x.mutable_data_ptr<scalar_t>() + first * width);
+        });
   });
   return by_x;
 }
 
-std::tuple<Tensor, Tensor, Tensor, TensorVector> run_residual_mlp(
-    const char *op, const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
-    const Tensor &scale, const Tensor &shift, bool for_backward) {
+std::tuple<Tensor, Tensor, Tensor> run_residual_mlp(const char *op, const Tensor &x,
+                                                    const Tensor &y, TensorList weights,
+                                                    TensorList biases, const Tensor &scale,
+                                                    const Tensor &shift, bool keep) {
   check_residual(op, x, y, weights, biases, scale, shift);
-  const Network network(y, weights, biases, for_backward);
   const Tensor residual = x.contiguous(), scales = scale.contiguous(), shifts = shift.contiguous();
-  const int64_t n = x.size(0), width = x.size(1), kept = for_backward ? n : 0;
+  const int64_t n = x.size(0), width = x.size(1), kept = keep ? n : 0;
   Tensor out = at::empty({n, width}, x.options());
   Tensor normalised = at::empty({kept, width}, x.options());
   Tensor inverse = at::empty({kept}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "residual_mlp", [&] {
-    const auto matrices = packed<scalar_t>(weights, false);
+    const Network<scalar_t> network(y, weights, biases);
     const loremd::ResidualNorm<scalar_t> norm{
-        static_cast<int>(width), network.biases.back().const_data_ptr<scalar_t>(),
+        static_cast<int>(width), network.biases.back().template const_data_ptr<scalar_t>(),
         scales.const_data_ptr<scalar_t>(), shifts.const_data_ptr<scalar_t>()};
     const auto place = [&](Tensor &t, int64_t offset) {
-      return for_backward ? t.mutable_data_ptr<scalar_t>() + offset : nullptr;
+      return keep ? t.mutable_data_ptr<scalar_t>() + offset : nullptr;
     };
+    const auto no_slopes = [](size_t) -> scalar_t * { return nullptr; };
     for_each_chunk<scalar_t>(
-        n, widest(weights), [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
+        n, weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
           scalar_t *const part = out.mutable_data_ptr<scalar_t>() + first * width;
-          network.apply(matrices, first, rows, scratch, part);
+          network.apply(first, rows, scratch, no_slopes, part);
           loremd::residual_norm(rows, norm, residual.const_data_ptr<scalar_t>() + first * width,
                                 part, place(normalised, first * width), place(inverse, first));
         });
   });
-  return {out, normalised, inverse, network.slopes};
+  return {out, normalised, inverse};
 }
 
 Tensor residual_mlp_cpu(const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
@@ -369,38 +407,55 @@ Tensor residual_mlp_cpu(const Tensor &x, const Tensor &y, TensorList weights, Te
   return std::get<0>(run_residual_mlp("residual_mlp", x, y, weights, biases, scale, shift, false));
 }
 
-std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_forward_cpu(
-    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
-    const Tensor &shift) {
+std::tuple<Tensor, Tensor, Tensor> residual_mlp_forward_cpu(const Tensor &x, const Tensor &y,
+                                                            TensorList weights, TensorList biases,
+                                                            const Tensor &scale,
+                                                            const Tensor &shift) {
   return run_residual_mlp("residual_mlp_forward", x, y, weights, biases, scale, shift, true);
 }
 
-std::tuple<Tensor, Tensor> residual_mlp_backward_cpu(const Tensor &grad, TensorList weights,
+// The sizes of what residual_mlp_forward keeps.
+void check_kept(const char *op, const Tensor &normalised, const Tensor &inverse, const Tensor &x) {
+  check_shape(op, "normalised", normalised, x.size(0), x.size(1));
+  check_dtype(op, "normalised", normalised, x.scalar_type());
+  check_vector(op, "inverse", inverse, x.size(0), x);
+}
+
+Tensor residual_mlp_again_cpu(const Tensor &x, const Tensor &y, TensorList weights,
+                              TensorList biases, const Tensor &scale, const Tensor &shift,
+                              const Tensor &normalised, const Tensor &inverse) {
+  const char *op = "residual_mlp_again";
+  check_residual(op, x, y, weights, biases, scale, shift);
+  check_kept(op, normalised, inverse, x);
+  return at::addcmul(shift, normalised, scale);
+}
+
+std::tuple<Tensor, Tensor> residual_mlp_backward_cpu(const Tensor &grad, const Tensor &y,
+                                                     TensorList weights, TensorList biases,
                                                      const Tensor &scale, const Tensor &normalised,
-                                                     const Tensor &inverse, TensorList slopes) {
+                                                     const Tensor &inverse) {
   const char *op = "residual_mlp_backward";
-  check_gradient(op, grad, weights, slopes);
-  const int64_t n = grad.size(0), width = grad.size(1), columns = weights[0].size(0);
-  check_vector(op, "scale", scale, width, grad);
-  check_shape(op, "normalised", normalised, n, width);
-  check_dtype(op, "normalised", normalised, grad.scalar_type());
-  check_vector(op, "inverse", inverse, n, grad);
+  check_residual(op, grad, y, weights, biases, scale, scale);
+  check_kept(op, normalised, inverse, grad);
+  const int64_t n = grad.size(0), width = grad.size(1), columns = y.size(1);
   Tensor by_x = at::empty({n, width}, grad.options());
   Tensor by_y = at::empty({n, columns}, grad.options());
   const Tensor by_out = grad.contiguous(), scales = scale.contiguous();
   const Tensor units = normalised.contiguous(), inverses = inverse.contiguous();
-  const TensorVector kept = contiguous(slopes);
   AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "residual_mlp_backward", [&] {
+    const Network<scalar_t> network(y, weights, biases);
     const auto transposed = packed<scalar_t>(weights, true);
     const auto from = [](const Tensor &t) { return t.const_data_ptr<scalar_t>(); };
     for_each_chunk<scalar_t>(
-        n, widest(weights), [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
+        n, weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
           const int64_t offset = first * width;
+          const auto slopes = [&](size_t k) { return scratch.slopes(k); };
           scalar_t *const part = by_x.mutable_data_ptr<scalar_t>() + offset;
           loremd::residual_norm_gradient(rows, static_cast<int>(width), from(scales),
                                          from(units) + offset, from(inverses) + first,
                                          from(by_out) + offset, part);
-          apply_back(transposed, kept, first, rows, part, scratch,
+          network.hidden(first, rows, scratch, slopes);
+          apply_back(transposed, rows, part, scratch, slopes,
                      by_y.mutable_data_ptr<scalar_t>() + first * columns);
         });
   });
@@ -437,18 +492,24 @@ Tensor residual_mlp_meta(const Tensor &x, const Tensor &y, TensorList weights, T
   return x.new_empty_symint(x.sym_sizes());
 }
 
-std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_forward_meta(
-    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
-    const Tensor &shift) {
+std::tuple<Tensor, Tensor, Tensor> residual_mlp_forward_meta(const Tensor &x, const Tensor &y,
+                                                             TensorList weights, TensorList biases,
+                                                             const Tensor &scale,
+                                                             const Tensor &shift) {
   return {residual_mlp_meta(x, y, weights, biases, scale, shift), x.new_empty_symint(x.sym_sizes()),
-          x.new_empty_symint({x.sym_size(0)}), slopes_meta(y, weights)};
+          x.new_empty_symint({x.sym_size(0)})};
 }
 
-std::tuple<Tensor, Tensor> residual_mlp_backward_meta(const Tensor &grad, TensorList weights,
-                                                      const Tensor &, const Tensor &,
-                                                      const Tensor &, TensorList) {
-  return {grad.new_empty_symint(grad.sym_sizes()),
-          grad.new_empty_symint({grad.sym_size(0), weights[0].sym_size(0)})};
+Tensor residual_mlp_again_meta(const Tensor &x, const Tensor &y, TensorList weights,
+                               TensorList biases, const Tensor &scale, const Tensor &shift,
+                               const Tensor &, const Tensor &) {
+  return residual_mlp_meta(x, y, weights, biases, scale, shift);
+}
+
+std::tuple<Tensor, Tensor> residual_mlp_backward_meta(const Tensor &grad, const Tensor &y,
+                                                      TensorList, TensorList, const Tensor &,
+                                                      const Tensor &, const Tensor &) {
+  return {grad.new_empty_symint(grad.sym_sizes()), y.new_empty_symint(y.sym_sizes())};
 }
 
 // --- derivatives by the rows ----------------------------------------------------------------
@@ -501,18 +562,28 @@ struct Mlp : torch::autograd::Function<Mlp> {
 };
 
 struct ResidualMlp : torch::autograd::Function<ResidualMlp> {
+  // Undefined: not kept yet.
+  struct Kept {
+    Tensor normalised, inverse;
+  };
   struct Parameters {
     TensorList weights, biases;
     const Tensor &scale, &shift;
   };
 
   static Tensor forward(AutogradContext *ctx, const Tensor &x, const Tensor &y,
-                        const Parameters &parameters) {
+                        const Parameters &parameters, Kept kept) {
     const auto &[weights, biases, scale, shift] = parameters;
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    auto [values, normalised, inverse, slopes] =
-        residual_mlp_forward(x, y, weights, biases, scale, shift);
-    save(ctx, {x, y, scale, shift, normalised, inverse}, {weights, biases, slopes});
+    Tensor values;
+    if (kept.normalised.defined()) {
+      values =
+          residual_mlp_again(x, y, weights, biases, scale, shift, kept.normalised, kept.inverse);
+    } else {
+      std::tie(values, kept.normalised, kept.inverse) =
+          residual_mlp_forward(x, y, weights, biases, scale, shift);
+    }
+    save(ctx, {x, y, scale, shift, kept.normalised, kept.inverse}, {weights, biases});
     return values;
   }
   static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
@@ -524,9 +595,8 @@ struct ResidualMlp : torch::autograd::Function<ResidualMlp> {
     const auto [by_x, by_y] =
         at::GradMode::is_enabled()
             ? composite_residual_mlp_backward(grads[0], x, y, weights, biases, scale, shift)
-            : residual_mlp_backward(grads[0], weights, scale, normalised, inverse,
-                                    saved.several(layers - 1));
-    return {by_x, by_y, Tensor()};
+            : residual_mlp_backward(grads[0], y, weights, biases, scale, normalised, inverse);
+    return {by_x, by_y, Tensor(), Tensor()};
   }
 };
 
@@ -545,17 +615,34 @@ Tensor mlp_autograd(const Tensor &x, TensorList weights, TensorList biases) {
   return mlp(x, weights, biases);
 }
 
+// By the ops of torch where a parameter may need a derivative, or not on the CPU.
+bool composite(const Tensor &x, TensorList weights, TensorList biases, const Tensor &scale,
+               const Tensor &shift) {
+  return !x.is_cpu() || need_gradients(weights) || need_gradients(biases) ||
+         need_gradients({scale, shift});
+}
+
 Tensor residual_mlp_autograd(const Tensor &x, const Tensor &y, TensorList weights,
                              TensorList biases, const Tensor &scale, const Tensor &shift) {
-  if (!x.is_cpu() || need_gradients(weights) || need_gradients(biases) ||
-      need_gradients({scale, shift})) {
+  if (composite(x, weights, biases, scale, shift)) {
     return composite_residual_mlp(x, y, weights, biases, scale, shift);
   }
   if (need_gradients({x, y})) {
-    return ResidualMlp::apply(x, y, ResidualMlp::Parameters{weights, biases, scale, shift});
+    return ResidualMlp::apply(x, y, ResidualMlp::Parameters{weights, biases, scale, shift},
+                              ResidualMlp::Kept{});
   }
   at::AutoDispatchBelowADInplaceOrView below_autograd;
   return residual_mlp(x, y, weights, biases, scale, shift);
+}
+
+Tensor residual_mlp_again_autograd(const Tensor &x, const Tensor &y, TensorList weights,
+                                   TensorList biases, const Tensor &scale, const Tensor &shift,
+                                   const Tensor &normalised, const Tensor &inverse) {
+  if (composite(x, weights, biases, scale, shift)) {
+    return composite_residual_mlp(x, y, weights, biases, scale, shift);
+  }
+  return ResidualMlp::apply(x, y, ResidualMlp::Parameters{weights, biases, scale, shift},
+                            ResidualMlp::Kept{normalised, inverse});
 }
 
 }  // namespace
@@ -566,12 +653,14 @@ TORCH_LIBRARY_IMPL(loremd, CPU, m) {
   m.impl("mlp_backward", mlp_backward_cpu);
   m.impl("residual_mlp", residual_mlp_cpu);
   m.impl("residual_mlp_forward", residual_mlp_forward_cpu);
+  m.impl("residual_mlp_again", residual_mlp_again_cpu);
   m.impl("residual_mlp_backward", residual_mlp_backward_cpu);
 }
 
 TORCH_LIBRARY_IMPL(loremd, CUDA, m) {  // without gradients; mlp_autograd takes the same way
   m.impl("mlp", composite_mlp);
   m.impl("residual_mlp", composite_residual_mlp);
+  m.impl("residual_mlp_forward", composite_residual_mlp_forward);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {
@@ -580,12 +669,14 @@ TORCH_LIBRARY_IMPL(loremd, Meta, m) {
   m.impl("mlp_backward", mlp_backward_meta);
   m.impl("residual_mlp", residual_mlp_meta);
   m.impl("residual_mlp_forward", residual_mlp_forward_meta);
+  m.impl("residual_mlp_again", residual_mlp_again_meta);
   m.impl("residual_mlp_backward", residual_mlp_backward_meta);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Autograd, m) {
   m.impl("mlp", mlp_autograd);
   m.impl("residual_mlp", residual_mlp_autograd);
+  m.impl("residual_mlp_again", residual_mlp_again_autograd);
 }
 
 }  // namespace loremd_torch

@@ -11,11 +11,9 @@ cast to float32 and back, say) are kept as int64 buffers of fixed-point numbers,
 module leaves integer buffers alone.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +24,8 @@ from .ops import (
     mlp,
     norm_features,
     residual_mlp,
+    residual_mlp_again,
+    residual_mlp_forward,
     tensor_product,
     tensor_product_gradient,
 )
@@ -135,6 +135,15 @@ class LayerNorm(nn.Module):
         return {"scale": Entry(self.scale, shape), "bias": Entry(self.bias, shape)}
 
 
+class Kept(NamedTuple):
+    """Of the two normalisations of an Update; see ops.residual_mlp_forward."""
+
+    normalised: Tensor
+    inverse: Tensor
+    own_normalised: Tensor
+    own_inverse: Tensor
+
+
 class Update(nn.Module):
     """Two residual steps of the scalars, each followed by its LayerNorm."""
 
@@ -151,6 +160,38 @@ class Update(nn.Module):
         x = residual_mlp(x, y, weights, biases, norm.scale, norm.bias)
         weights, biases = self.own.matrices()
         return residual_mlp(x, x, weights, biases, own_norm.scale, own_norm.bias)
+
+    @torch.jit.export
+    def keep(self, x: Tensor, y: Tensor) -> Tuple[Tensor, Kept]:
+        """forward without derivatives, and what :meth:`again` needs."""
+        norm, own_norm = self.message_norm, self.own_norm
+        weights, biases = self.message.matrices()
+        x, normalised, inverse = residual_mlp_forward(x, y, weights, biases, norm.scale, norm.bias)
+        weights, biases = self.own.matrices()
+        x, own_normalised, own_inverse = residual_mlp_forward(
+            x, x, weights, biases, own_norm.scale, own_norm.bias
+        )
+        return x, Kept(normalised, inverse, own_normalised, own_inverse)
+
+    @torch.jit.export
+    def again(self, x: Tensor, y: Tensor, kept: Kept) -> Tensor:
+        """forward for the same arguments a second time, for its derivatives."""
+        norm, own_norm = self.message_norm, self.own_norm
+        weights, biases = self.message.matrices()
+        x = residual_mlp_again(
+            x, y, weights, biases, norm.scale, norm.bias, kept.normalised, kept.inverse
+        )
+        weights, biases = self.own.matrices()
+        return residual_mlp_again(
+            x,
+            x,
+            weights,
+            biases,
+            own_norm.scale,
+            own_norm.bias,
+            kept.own_normalised,
+            kept.own_inverse,
+        )
 
     def arrays(self) -> Arrays:
         return {

@@ -16,6 +16,7 @@ from .blocks import (
     Arrays,
     Dense,
     Entry,
+    Kept,
     NormFeatures,
     RadialCoefficients,
     TensorDense,
@@ -83,26 +84,20 @@ class FirstBlock(nn.Module):
             radial_sums: (n, S, K) and density: (n, (L+1)², s) of ops.neighbor_density.
         """
         t = self.square(density)
-        return self.scalars(present, species, to_scalars, radial_sums, t), t
+        x, sums = self._messages(present, species, to_scalars, radial_sums)
+        x = self.update_density(x, sums)
+        return self.update_norms(x, self.norm_features(t)), t
 
-    @torch.jit.export
-    def scalars(
-        self,
-        present: Tensor,
-        species: Tensor,
-        to_scalars: Tensor,
-        radial_sums: Tensor,
-        t: Tensor,
-    ) -> Tensor:
-        """Scalars (n, d); arguments as in :meth:`forward`, with its spherical features."""
+    def _messages(
+        self, present: Tensor, species: Tensor, to_scalars: Tensor, radial_sums: Tensor
+    ) -> Tuple[Tensor, Tensor]:
+        """Scalars to start from, (n, d), and what the first update reads, the same shape."""
         sums = by_species(species, radial_sums.flatten(1), to_scalars)
         node = self.node
         if node is None:
-            x = torch.zeros_like(sums)
-        else:
-            x = node(self.embedding.index_select(0, present)).index_select(0, species)
-        x = self.update_density(x, sums)
-        return self.update_norms(x, self.norm_features(t))
+            return torch.zeros_like(sums), sums
+        x = node(self.embedding.index_select(0, present)).index_select(0, species)
+        return x, sums
 
     @torch.jit.export
     def energies(self, x: Tensor) -> Tensor:
@@ -119,19 +114,23 @@ class FirstBlock(nn.Module):
         to_scalars: Tensor,
         radial_sums: Tensor,
         density: Tensor,
-    ) -> Tuple[Tensor, Tensor]:
-        """As :meth:`forward`, without derivatives."""
+    ) -> Tuple[Tensor, Tensor, List[Kept]]:
+        """As :meth:`forward`, without derivatives, and what :meth:`sweep_back` needs."""
         n = species.shape[0]
         x = density.new_empty(n, to_scalars.shape[2])
         t = torch.empty_like(density)
+        kept: List[Kept] = []
         for begin in range(0, n, self.atoms_at_once):
             part = slice(begin, min(begin + self.atoms_at_once, n))
-            own_x, own_t = self(
-                present, species[part], to_scalars, radial_sums[part], density[part]
-            )
+            own_t = self.square(density[part])
+            own_x, sums = self._messages(present, species[part], to_scalars, radial_sums[part])
+            own_x, of_density = self.update_density.keep(own_x, sums)
+            own_x, of_norms = self.update_norms.keep(own_x, self.norm_features(own_t))
+            kept.append(of_density)
+            kept.append(of_norms)
             x[part] = own_x
             t[part] = own_t
-        return x, t
+        return x, t, kept
 
     @torch.jit.export
     def sweep_back(
@@ -142,19 +141,23 @@ class FirstBlock(nn.Module):
         radial_sums: Tensor,
         density: Tensor,
         t: Tensor,
+        kept: List[Kept],
         by_x: Tensor,
         by_t: Tensor,
     ) -> Tuple[Tensor, Tensor, Tensor]:
-        """Gradients of Σ energies + Σ by_x x + Σ by_t t, with the t of :meth:`sweep`.
+        """Gradients of Σ energies + Σ by_x x + Σ by_t t, with t and kept of :meth:`sweep`.
 
         Returns the energies (n,) of the readout, and the gradients by radial_sums and density.
         """
         energies = torch.zeros(species.shape[0], dtype=torch.float64, device=by_x.device)
         by_radial, by_density = torch.empty_like(radial_sums), torch.empty_like(density)
-        for begin in range(0, species.shape[0], self.atoms_at_once):
+        for block, begin in enumerate(range(0, species.shape[0], self.atoms_at_once)):
             part = slice(begin, min(begin + self.atoms_at_once, species.shape[0]))
             leaves = [radial_sums[part].requires_grad_(), t[part].requires_grad_()]
-            x = self.scalars(present, species[part], to_scalars, leaves[0], leaves[1])
+            x, sums = self._messages(present, species[part], to_scalars, leaves[0])
+            x = self.update_density.again(x, sums, kept[2 * block])
+            norms = self.norm_features(leaves[1])
+            x = self.update_norms.again(x, norms, kept[2 * block + 1])
             readout = self.energies(x)
             energies[part] = readout.detach()
             by = gradients([x, readout], leaves, [by_x[part], torch.ones_like(readout)])

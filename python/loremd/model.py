@@ -199,9 +199,9 @@ class Lorem(nn.Module):
         """Bytes that energy_and_gradients takes at most beyond its arguments and the mesh: an
         estimate, for n_owned of n_atoms with n_pairs in the list."""
         word = self.short_range.first.embedding.element_size()
-        features, density = self.short_range.sizes(max(1, len(self.atomic_numbers)))
+        features, density, networks = self.short_range.sizes(max(1, len(self.atomic_numbers)))
         stages = self.num_message_passing + 1
-        kept = density + stages * features  # by the sweep
+        kept = density + networks + stages * features  # by the sweep
         back = density + features  # gradients of these, one stage at a time
         charges = 12 * self.num_channels  # with potentials, field, and their gradients
         total = float(word * (kept + back + charges)) * n_owned + 200.0 * n_atoms

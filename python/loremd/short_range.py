@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from . import ops
-from .blocks import Arrays
+from .blocks import Arrays, Kept
 from .environment import Pairs, Surroundings, near_pairs, vectors_of
 from .first_block import FirstBlock
 from .gradients import gradients
@@ -49,6 +49,7 @@ class Sweep(NamedTuple):
     coefficients: Coefficients
     radial_sums: Tensor  # (rows, S, K), a function of the leaves
     density: Tensor  # (rows, (L+1)², s), the same
+    kept: List[Kept]  # of the networks of the first block
     pairs: Pairs  # for messages
     scalars: List[Tensor]  # (rows, d) after every stage
     spherical: List[Tensor]  # (rows, (L+1)², s)
@@ -141,7 +142,7 @@ class ShortRange(nn.Module):
         scalars: List[Tensor] = []
         spherical: List[Tensor] = []
         with torch.no_grad():
-            x, t = self.first.sweep(
+            x, t, kept = self.first.sweep(
                 species.present,
                 species.index[:n_owned],
                 coefficients.to_scalars,
@@ -163,6 +164,7 @@ class ShortRange(nn.Module):
             coefficients,
             radial_sums,
             density,
+            kept,
             near,
             scalars,
             spherical,
@@ -208,6 +210,7 @@ class ShortRange(nn.Module):
             sweep.radial_sums.detach(),
             sweep.density.detach(),
             sweep.spherical[0],
+            sweep.kept,
             by_x,
             by_t,
         )
@@ -219,18 +222,18 @@ class ShortRange(nn.Module):
         return energies + readout, by_positions + by[0], by_strain + by[1]
 
     @torch.jit.export
-    def sizes(self, n_species: int) -> Tuple[int, int]:
-        """Numbers per atom: features after a stage, and density."""
+    def sizes(self, n_species: int) -> Tuple[int, int, int]:
+        """Numbers per atom: features after a stage, density, and what its networks keep."""
         width, n_radial = self.first.edge_scalars.weight.shape[0], self.first.radial.n_radial
         # (L+1)^2 components of s features each, from the (L+1) s columns of the weights
         spherical = self.first.degrees * self.first.edge_spherical.weight.shape[1]
-        return width + spherical, n_species * n_radial + spherical
+        return width + spherical, n_species * n_radial + spherical, 4 * (width + 1)
 
     @torch.jit.export
     def working_memory(self) -> float:
         """Bytes of a block of atoms on its way through the networks and back, an estimate."""
         word, width = self.first.embedding.element_size(), self.first.edge_scalars.weight.shape[0]
-        features, _ = self.sizes(1)
+        features, _, _ = self.sizes(1)
         per_atom = 40 * width + 12 * features
         total = float(word * per_atom) * self.first.atoms_at_once
         for block in self.blocks:

@@ -11,6 +11,7 @@
 #include "dispatch.hpp"
 #include "edges/pair_sum.hpp"
 #include "expect.hpp"
+#include "features/matrix_product.hpp"
 #include "math/bspline.hpp"
 #include "math/chebyshev.hpp"
 #include "math/dual.hpp"
@@ -47,6 +48,31 @@ std::vector<double> spread(const loremd::MeshCall<double> &call, const double *c
   loremd::spread(call, charges, mesh.data());
   loremd::unpack_mesh(call.shape, mesh.data(), compact.data());
   return compact;
+}
+
+// Tiles that are full and not, rows further apart than they are long, a matrix by its transpose.
+template <class T>
+void matrix_product_is_the_sum(int rows, int inner, int columns, double tolerance) {
+  const int a_stride = inner + 3, out_stride = columns + 2;
+  std::vector<T> a(rows * a_stride), b(inner * columns), out(rows * out_stride, T(7));
+  for (size_t i = 0; i < a.size(); ++i) a[i] = static_cast<T>(std::sin(1.0 + i));
+  for (size_t i = 0; i < b.size(); ++i) b[i] = static_cast<T>(std::cos(2.0 + i));
+  const loremd::PackedMatrix<T> matrix(b.data(), inner, columns, 1, inner);  // column by column
+  loremd::matrix_product<T>(rows, a.data(), a_stride, matrix, out.data(), out_stride);
+  double worst = 0;
+  bool untouched = true;
+  for (int i = 0; i < rows; ++i) {
+    for (int j = 0; j < columns; ++j) {
+      double sum = 0;
+      for (int k = 0; k < inner; ++k) {
+        sum += double{a[i * a_stride + k]} * double{b[j * inner + k]};
+      }
+      worst = std::max(worst, std::abs(sum - out[i * out_stride + j]));
+    }
+    for (int j = columns; j < out_stride; ++j) untouched &= out[i * out_stride + j] == T(7);
+  }
+  expect(worst < tolerance * inner, "matrix_product is the sum of products");
+  expect(untouched, "matrix_product leaves the space between rows alone");
 }
 
 // With `channels` as for 1 and 10, which have kernels of their own, and for any number.
@@ -536,6 +562,12 @@ void transpose_and_sum_lanes() {
 }  // namespace
 
 int main() {
+  for (int rows : {0, 1, 5, 12, 31}) {
+    for (int columns : {1, 8, 17, 32, 56, 129}) {
+      matrix_product_is_the_sum<float>(rows, 57, columns, 1e-6);
+      matrix_product_is_the_sum<double>(rows, 57, columns, 1e-15);
+    }
+  }
   radial_functions_sum_to_the_cutoff_function();
   harmonics_are_normalised_and_have_their_gradient();
   transpose_and_sum_lanes();

@@ -275,12 +275,12 @@ class TestCalls:
         x, y, weights, biases, scale, shift = step((3, 8, 4), 5)
         op = torch.ops.loremd
         _, slopes = op.mlp_forward(y, weights, biases)
-        _, normalised, inverse, _ = op.residual_mlp_forward(x, y, weights, biases, scale, shift)
+        _, *kept = op.residual_mlp_forward(x, y, weights, biases, scale, shift)
         for name, given in {
             "mlp_forward": (y, weights, biases),
             "mlp_backward": (x, weights, slopes),
             "residual_mlp_forward": (x, y, weights, biases, scale, shift),
-            "residual_mlp_backward": (x, weights, scale, normalised, inverse, slopes),
+            "residual_mlp_backward": (x, y, weights, biases, scale, *kept),
         }.items():
             torch.library.opcheck(
                 getattr(op, name).default, given, test_utils=("test_schema", "test_faketensor")
@@ -317,7 +317,7 @@ class TestCalls:
             ops.residual_mlp(**(given | change))
 
     def test_bad_input_of_the_halves(self):
-        x, _, weights, _, scale, _ = step((3, 8, 4), 5)
+        x, y, weights, biases, scale, shift = step((3, 8, 4), 5)
         slopes, units, inverse = [normal(5, 8)], normal(5, 4), normal(5)
         op = torch.ops.loremd
         with pytest.raises(ValueError, match="slopes of every layer but the last"):
@@ -327,6 +327,8 @@ class TestCalls:
         with pytest.raises(ValueError, match=r"expected grad of shape \(n, 4\)"):
             op.mlp_backward(x[:, :3], weights, slopes)
         with pytest.raises(ValueError, match="expected inverse of shape"):
-            op.residual_mlp_backward(x, weights, scale, units, inverse[:3], slopes)
+            op.residual_mlp_backward(x, y, weights, biases, scale, units, inverse[:3])
         with pytest.raises(TypeError, match="expected normalised of dtype Double"):
-            op.residual_mlp_backward(x, weights, scale, units.float(), inverse, slopes)
+            op.residual_mlp_backward(x, y, weights, biases, scale, units.float(), inverse)
+        with pytest.raises(ValueError, match=r"expected normalised of shape \(5, 4\)"):
+            ops.residual_mlp_again(x, y, weights, biases, scale, shift, units[:3], inverse)

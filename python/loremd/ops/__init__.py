@@ -44,6 +44,8 @@ __all__ = [
     "prolate_shape",
     "reference",
     "residual_mlp",
+    "residual_mlp_again",
+    "residual_mlp_forward",
     "set_cost_model",
     "spread",
     "sum_over_ranks",
@@ -434,6 +436,42 @@ def residual_mlp(
     Ways of evaluation and errors as of mlp.
     """
     return torch.ops.loremd.residual_mlp(x, y, weights, biases, scale, shift)
+
+
+def residual_mlp_forward(
+    x: Tensor,
+    y: Tensor,
+    weights: List[Tensor],
+    biases: List[Tensor],
+    scale: Tensor,
+    shift: Tensor,
+) -> Tuple[Tensor, Tensor, Tensor]:
+    """residual_mlp without derivatives, and what residual_mlp_again needs.
+
+    Returns the values (n, width), (z - mean) / sqrt(variance + 1e-6) (n, width), and the inverse of
+    that root (n,).
+    """
+    return torch.ops.loremd.residual_mlp_forward(x, y, weights, biases, scale, shift)
+
+
+def residual_mlp_again(
+    x: Tensor,
+    y: Tensor,
+    weights: List[Tensor],
+    biases: List[Tensor],
+    scale: Tensor,
+    shift: Tensor,
+    normalised: Tensor,
+    inverse: Tensor,
+) -> Tensor:
+    """residual_mlp, its values taken from what residual_mlp_forward kept for the same arguments.
+
+    Two matrix products fewer, where the derivatives are wanted later than the values and the values
+    before the normalisation were not worth their memory.
+    """
+    return torch.ops.loremd.residual_mlp_again(
+        x, y, weights, biases, scale, shift, normalised, inverse
+    )
 
 
 def halo_exchange(owned: Tensor, n: int, comm: int) -> Tensor:
