@@ -19,6 +19,7 @@
 
 #include "model_metadata.hpp"
 #include "model_runner_timing.hpp"
+#include "step_memory.hpp"
 
 using loremd::ModelMetadata;
 
@@ -238,6 +239,7 @@ void copy_out(const c10::Dict<c10::IValue, c10::IValue> &values, const char *nam
 int evaluate(loremd_model *model, const loremd_input *input, loremd_output *output) {
   const bool ok = guarded([&] {
     const loremd::KernelTimer timer(model->times);
+    const loremd::StepMemory memory;
     const auto values = results(*model, *input);
     copy_out(values, "energies", output->energies);
     copy_out(values, "long_range_energies", output->long_range_energies);

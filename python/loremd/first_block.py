@@ -144,13 +144,13 @@ class FirstBlock(nn.Module):
         kept: List[Kept],
         by_x: Tensor,
         by_t: Tensor,
-    ) -> Tuple[Tensor, Tensor, Tensor]:
+    ) -> Tensor:
         """Gradients of Σ energies + Σ by_x x + Σ by_t t, with t and kept of :meth:`sweep`.
 
-        Returns the energies (n,) of the readout, and the gradients by radial_sums and density.
+        They take the place of radial_sums and density, which saves their memory. Returns
+        the energies (n,) of the readout.
         """
         energies = torch.zeros(species.shape[0], dtype=torch.float64, device=by_x.device)
-        by_radial, by_density = torch.empty_like(radial_sums), torch.empty_like(density)
         for block, begin in enumerate(range(0, species.shape[0], self.atoms_at_once)):
             part = slice(begin, min(begin + self.atoms_at_once, species.shape[0]))
             leaves = [radial_sums[part].requires_grad_(), t[part].requires_grad_()]
@@ -161,9 +161,9 @@ class FirstBlock(nn.Module):
             readout = self.energies(x)
             energies[part] = readout.detach()
             by = gradients([x, readout], leaves, [by_x[part], torch.ones_like(readout)])
-            by_radial[part] = by[0]
-            by_density[part] = self.square.gradient(density[part], by_t[part] + by[1])
-        return energies, by_radial, by_density
+            radial_sums[part] = by[0]
+            density[part] = self.square.gradient(density[part], by_t[part] + by[1])
+        return energies
 
     def layers(self) -> List[Tuple[str, Arrays]]:
         """Class names of lorem-jax and arrays, in the order of construction there."""

@@ -202,7 +202,7 @@ class Lorem(nn.Module):
         features, density, networks = self.short_range.sizes(max(1, len(self.atomic_numbers)))
         stages = self.num_message_passing + 1
         kept = density + networks + stages * features  # by the sweep
-        back = density + features  # gradients of these, one stage at a time
+        back = features  # gradients by them, one stage at a time; those by the density replace it
         charges = 12 * self.num_channels  # with potentials, field, and their gradients
         total = float(word * (kept + back + charges)) * n_owned + 200.0 * n_atoms
         if self.num_message_passing > 0:

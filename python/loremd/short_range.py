@@ -40,7 +40,7 @@ class Coefficients(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """What a sweep leaves for the way back; it starts from leaves of an autograd graph."""
+    """What a sweep leaves for one way back; it starts from leaves of an autograd graph."""
 
     positions: Tensor  # (n, 3) float64, a leaf
     strain: Tensor  # (3, 3) float64, a leaf, zero
@@ -203,12 +203,13 @@ class ShortRange(nn.Module):
                     by_positions += by_points
                     by_strain += by_deformation
                     by_x, by_t = _gathered(by_senders_x, by_senders_t, rows, comm)
-        readout, by_radial, by_density = self.first.sweep_back(
+        radial_sums, density = sweep.radial_sums.detach(), sweep.density.detach()
+        readout = self.first.sweep_back(
             sweep.species.present,
             sweep.species.index[:rows],
             sweep.coefficients.to_scalars,
-            sweep.radial_sums.detach(),
-            sweep.density.detach(),
+            radial_sums,
+            density,
             sweep.spherical[0],
             sweep.kept,
             by_x,
@@ -217,7 +218,7 @@ class ShortRange(nn.Module):
         by = gradients(
             [sweep.radial_sums, sweep.density],
             [sweep.positions, sweep.strain],
-            [by_radial, by_density],
+            [radial_sums, density],  # now the gradients by them
         )
         return energies + readout, by_positions + by[0], by_strain + by[1]
 

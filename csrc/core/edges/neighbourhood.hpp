@@ -10,6 +10,7 @@
 
 #include "edges/index.hpp"
 #include "edges/neighbor_density.hpp"
+#include "edges/pair_vector.hpp"
 #include "error.hpp"
 #include "simd.hpp"
 
@@ -75,21 +76,10 @@ class Neighbourhood {
   LOREMD_INLINE bool set(int64_t pair, const double *from, Neighbour &found) const {
     const int64_t atom = geometry_.neighbours[pair];
     check_index(atom, geometry_.n_atoms, "neighbour");
-    const double *to = geometry_.positions + 3 * atom;
-    double x = to[0] - from[0], y = to[1] - from[1], z = to[2] - from[2];
-    const double s[3] = {geometry_.shifts(pair, 0), geometry_.shifts(pair, 1),
-                         geometry_.shifts(pair, 2)};
-    if (s[0] != 0 || s[1] != 0 || s[2] != 0) {
-      const double *cell = geometry_.cell;
-      x += s[0] * cell[0] + s[1] * cell[3] + s[2] * cell[6];
-      y += s[0] * cell[1] + s[1] * cell[4] + s[2] * cell[7];
-      z += s[0] * cell[2] + s[1] * cell[5] + s[2] * cell[8];
-    }
-    const double squared = x * x + y * y + z * z;
     found.pair = pair, found.atom = atom;
-    found.vector[0] = x, found.vector[1] = y, found.vector[2] = z;
-    found.squared = squared;
-    return squared < within_;
+    found.squared = pair_vector(from, geometry_.positions + 3 * atom, geometry_.shifts, pair,
+                                geometry_.cell, found.vector);
+    return found.squared < within_;
   }
 
   static void check_apart(const Neighbour &found, int64_t centre) {
@@ -150,10 +140,7 @@ struct VectorGradient {
       const double by[3] = {by_vectors[p], by_vectors[lanes + p], by_vectors[2 * lanes + p]};
       double *positions = to.positions + 3 * pair.atom;
       for (int a = 0; a < 3; ++a) positions[a] += by[a], sum[a] += by[a];
-      for (int b = 0; b < 3; ++b) {
-        const double shift = geometry.shifts(pair.pair, b);
-        for (int a = 0; shift != 0 && a < 3; ++a) to.cell[3 * b + a] += shift * by[a];
-      }
+      add_cell_gradient(geometry.shifts, pair.pair, by, to.cell);
       for (int b = 0; to.shifts && b < 3; ++b) {
         for (int a = 0; a < 3; ++a)
           to.shifts[3 * pair.pair + b] += geometry.cell[3 * b + a] * by[a];

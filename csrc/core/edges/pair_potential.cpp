@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "edges/index.hpp"
+#include "edges/pair_vector.hpp"
 #include "simd.hpp"
 
 namespace loremd {
@@ -35,38 +36,34 @@ class SharpKernel {
 // Pairs within the cutoff, as many as are worked on together.
 struct Block {
   static constexpr int size = 256;
-  int64_t pair[size];
-  int64_t centre[size], neighbour[size];
-  double vector[size][3], squared[size];
+  int64_t pair[size + 1];  // the last is for a pair that turns out not to belong
+  int64_t centre[size + 1], neighbour[size + 1];
+  double vector[size + 1][3], squared[size + 1];
   double values[size], slopes[size];
 };
+
+// Puts pair p into a place of the block; returns whether it counts.
+LOREMD_INLINE bool set_pair(const PairGeometry &geometry, int64_t p, int place, Block &block) {
+  const PairList &list = geometry.list;
+  const int64_t i = list.centres[p], j = list.neighbours[p];
+  check_index(i, list.n_neighbours, "centre");
+  check_index(j, list.n_neighbours, "neighbour");
+  const double squared = pair_vector(geometry.positions + 3 * i, geometry.positions + 3 * j,
+                                     geometry.shifts, p, geometry.cell, block.vector[place]);
+  block.pair[place] = p, block.centre[place] = i, block.neighbour[place] = j;
+  block.squared[place] = squared;
+  return (i < list.n_centres) & !(squared >= geometry.cutoff * geometry.cutoff);
+}
 
 // Calls body(block, number of pairs in it) for all pairs within the cutoff.
 template <class Body>
 void for_each_block(const PairGeometry &geometry, Body &&body) {
   Block block;
   int filled = 0;
-  const PairList &list = geometry.list;
-  const double within = geometry.cutoff * geometry.cutoff;
-  for (int64_t p = 0; p < list.pairs; ++p) {
-    const int64_t i = list.centres[p], j = list.neighbours[p];
-    check_index(i, list.n_neighbours, "centre");
-    check_index(j, list.n_neighbours, "neighbour");
-    if (i >= list.n_centres) continue;
-    const double shift[3] = {geometry.shifts(p, 0), geometry.shifts(p, 1), geometry.shifts(p, 2)};
-    double squared = 0;
-    for (int a = 0; a < 3; ++a) {
-      double component = geometry.positions[3 * j + a] - geometry.positions[3 * i + a];
-      for (int b = 0; b < 3; ++b) component += shift[b] * geometry.cell[3 * b + a];
-      block.vector[filled][a] = component;
-      squared += component * component;
-    }
-    if (squared >= within) continue;
-    block.pair[filled] = p;
-    block.centre[filled] = i;
-    block.neighbour[filled] = j;
-    block.squared[filled] = squared;
-    if (++filled == Block::size) {
+  for (int64_t p = 0; p < geometry.list.pairs; ++p) {
+    // without a branch, which would be mispredicted for every third pair or so
+    filled += set_pair(geometry, p, filled, block);
+    if (filled == Block::size) {
       body(block, filled);
       filled = 0;
     }
@@ -92,14 +89,13 @@ LOREMD_CLONES void add_gradients(const Block &block, int n, Channels channels, c
     const T *weight = weights + i * channels;
     add_scaled<32>(channels, static_cast<T>(block.values[k]), weight, by_charges + j * channels);
     const double product = dot(channels, weight, charges + j * channels);
-    const int64_t p = block.pair[k];
-    const double shift[3] = {geometry.shifts(p, 0), geometry.shifts(p, 1), geometry.shifts(p, 2)};
+    double force[3];
     for (int a = 0; a < 3; ++a) {
-      const double force = 2 * block.slopes[k] * product * block.vector[k][a];
-      by_positions[3 * j + a] += force;
-      by_positions[3 * i + a] -= force;
-      for (int b = 0; b < 3; ++b) by_cell[3 * b + a] += shift[b] * force;
+      force[a] = 2 * block.slopes[k] * product * block.vector[k][a];
+      by_positions[3 * j + a] += force[a];
+      by_positions[3 * i + a] -= force[a];
     }
+    add_cell_gradient(geometry.shifts, block.pair[k], force, by_cell);
   }
 }
 

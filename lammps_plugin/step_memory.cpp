@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "step_memory.hpp"
+
+#include <c10/core/CPUAllocator.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+namespace loremd {
+namespace {
+
+constexpr size_t huge_page = size_t{2} << 20;
+constexpr size_t large = huge_page;  // smaller ones are left to malloc, which keeps them itself
+
+struct Block {
+  void *data;
+  size_t size;
+  bool idle = false;  // not used in this step
+};
+
+// Large pages: a step reads and writes gigabytes, and their addresses are looked up less often.
+Block fresh_block(size_t size) {
+  const size_t whole = (size + huge_page - 1) / huge_page * huge_page;
+  void *data = nullptr;
+  if (posix_memalign(&data, huge_page, whole) != 0) throw std::bad_alloc();
+#ifdef __linux__
+  madvise(data, whole, MADV_HUGEPAGE);  // a hint, which may be ignored
+#endif
+  return {data, whole};
+}
+
+class Pool : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t size) override {
+    if (size < large) return c10::GetDefaultCPUAllocator()->allocate(size);
+    auto *block = new Block(take(size));
+    return {block->data, block, give_back, c10::Device(c10::DeviceType::CPU)};
+  }
+
+  void copy_data(void *to, const void *from, size_t size) const override {
+    default_copy_data(to, from, size);
+  }
+
+  // Ends a step: frees what lay idle through all of it.
+  void end_step() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto idle =
+        std::partition(free_.begin(), free_.end(), [](const Block &block) { return !block.idle; });
+    for (auto block = idle; block != free_.end(); ++block) std::free(block->data);
+    free_.erase(idle, free_.end());
+    for (Block &block : free_) block.idle = true;
+  }
+
+  // Never destroyed, because tensors may outlive everything else.
+  static Pool &instance() {
+    static Pool *const pool = new Pool;
+    return *pool;
+  }
+
+ private:
+  // The smallest free block that is large enough and not much too large, or a new one.
+  Block take(size_t size) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    auto best = free_.end();
+    for (auto block = free_.begin(); block != free_.end(); ++block) {
+      const bool fits = block->size >= size && block->size <= size + size / 8 + huge_page;
+      if (fits && (best == free_.end() || block->size < best->size)) best = block;
+    }
+    if (best == free_.end()) return fresh_block(size);
+    const Block found = *best;
+    free_.erase(best);
+    return found;
+  }
+
+  static void give_back(void *context) {
+    auto *block = static_cast<Block *>(context);
+    Pool &pool = instance();
+    const std::lock_guard<std::mutex> lock(pool.mutex_);
+    pool.free_.push_back({block->data, block->size});
+    delete block;
+  }
+
+  std::mutex mutex_;
+  std::vector<Block> free_;
+};
+
+}  // namespace
+
+StepMemory::StepMemory() {
+  c10::SetCPUAllocator(&Pool::instance());
+}
+
+StepMemory::~StepMemory() {
+  c10::SetCPUAllocator(c10::GetDefaultCPUAllocator());
+  Pool::instance().end_step();
+}
+
+}  // namespace loremd
