@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import statistics
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,25 @@ SIZES = [(4, 0, True), (8, 0, True), (16, 0, True), (32, 0, True), (32, 0, False
 LARGEST = [(50, 0, True)]
 PEER = [(6, False), (4, True)]  # cells, long range: 1,728 and 512 atoms
 SALT = {"elements": "Na Cl", "lattice": "5.64"}
+RANKS_CELLS = 16  # of the comparison of one and two ranks
+# the crystal of examples/scale with a plain cutoff potential, whose work divides over ranks
+COULOMB = f"""
+units metal
+atom_style charge
+lattice fcc 4.24
+region box block 0 {RANKS_CELLS} 0 {RANKS_CELLS} 0 {RANKS_CELLS}
+create_box 2 box
+create_atoms 1 box
+mass * 20.0
+set type 1 charge 1.0
+displace_atoms all random 0.05 0.05 0.05 20250 units box
+pair_style coul/cut 12.0
+pair_coeff * *
+neighbor 1.0 bin
+fix integrate all nve
+timestep 0.0001
+run 20
+"""
 
 
 def main() -> None:
@@ -39,6 +61,7 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison (default 3)")
     parser.add_argument("--largest", action="store_true", help="1,000,000 atoms as well")
+    parser.add_argument("--second-rank", action="store_true", help="one and two ranks")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     given.out.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +85,45 @@ def main() -> None:
         record["against_lorem_jax"].append(found)
         print(record["against_lorem_jax"][-1], flush=True)
         given.out.write_text(json.dumps(record, indent=1) + "\n")
+    if given.second_rank:
+        record["second_rank"] = second_rank(given.rounds)
+        print(record["second_rank"], flush=True)
+        given.out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def second_rank(rounds: int) -> dict[str, Any]:
+    """What a second rank gains, for this pair style and for coul/cut; all four in turns."""
+    seconds: dict[str, dict[int, list[float]]] = {
+        name: {1: [], 2: []} for name in ("lorem", "coul/cut")
+    }
+    for _ in range(rounds):
+        for ranks in (1, 2):
+            measured = run("MgO", RANKS_CELLS, ranks, 0, True)
+            seconds["lorem"][ranks].append(measured.seconds_per_step)
+            seconds["coul/cut"][ranks].append(coulomb(ranks))
+    medians = {name: {r: statistics.median(t) for r, t in s.items()} for name, s in seconds.items()}
+    return {
+        "atoms": scale.ATOMS_PER_CELL * RANKS_CELLS**3,
+        "rounds": rounds,
+        "seconds": seconds,
+        "gain": {name: median[1] / median[2] for name, median in medians.items()},
+    }
+
+
+def coulomb(ranks: int) -> float:
+    """Seconds that LAMMPS reports for Pair."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "in.coulomb").write_text(COULOMB)
+        command = [str(scale.BIN / "mpirun"), "-np", str(ranks), str(scale.BIN / "lmp")]
+        done = subprocess.run(
+            [*command, "-in", "in.coulomb"],
+            cwd=folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    return float(re.search(r"^Pair *\|[^|]*\| *(\S+)", done.stdout, re.MULTILINE)[1])
 
 
 def compare(python: Path, cells: int, ranks: int, long_range: bool, rounds: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 """Write docs/benchmarks.md and its plots from the JSON of a run, and from nothing else.
 
 python benchmarks/report.py benchmarks/results/short.json [--choice OUTPUT_OF_choice.py]
+    [--steps benchmarks/results/model.json]
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import results
+import steps
 from results import CaseResult, Result, SideResult
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -276,12 +278,13 @@ def choice_section(output: Optional[Path]) -> Iterator[str]:
     yield from ["", "```", output.read_text(encoding="utf-8").strip(), "```", ""]
 
 
-def write(result: Result, page: Path, choice: Optional[Path]) -> None:
+def write(result: Result, page: Path, choice: Optional[Path], whole: Optional[Path]) -> None:
     page.parent.mkdir(parents=True, exist_ok=True)
     lines = [*header(result), LEGEND, "", *figures(result, page)]
     for case in result.cases:
         lines += case_section(case)
     lines += choice_section(choice)
+    lines += steps.section(whole, page) if whole else []
     page.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
@@ -292,11 +295,12 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md")
     parser.add_argument("--choice", type=Path, help="what choice.py printed, to be shown as well")
+    parser.add_argument("--steps", type=Path, help="JSON of model.py, whole steps in LAMMPS")
     options = parser.parse_args()
     first, *others = (results.load(file) for file in options.result)
     for other in others:
         first.cases.extend(other.cases)
-    write(first, options.out, options.choice)
+    write(first, options.out, options.choice, options.steps)
     print(f"written to {options.out}")
 
 

@@ -17,9 +17,9 @@
 #include <sstream>
 #include <string>
 
+#include "model_memory.hpp"
 #include "model_metadata.hpp"
 #include "model_runner_timing.hpp"
-#include "step_memory.hpp"
 
 using loremd::ModelMetadata;
 

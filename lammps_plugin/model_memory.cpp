@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "step_memory.hpp"
+#include "model_memory.hpp"
 
 #include <c10/core/CPUAllocator.h>
 
