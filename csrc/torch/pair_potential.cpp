@@ -12,7 +12,10 @@
 
 #include <cmath>
 
+#include "device_call.hpp"
+#include "edges/cuda.hpp"
 #include "edges/pair_potential.hpp"
+#include "pair_rows.hpp"
 #include "support.hpp"
 
 namespace loremd_torch {
@@ -50,6 +53,7 @@ struct PairCall {
         pairs(any_pairs.contiguous()),
         shifts(any_shifts.scalar_type() == at::kDouble ? any_shifts : any_shifts.to(at::kLong)),
         shape(series_of(op, "splitting", splitting)) {
+    check_devices(op, {&positions, &charges, &cell, &pairs, &shifts});
     check_shape(op, "positions", positions, -1, 3);
     check_dtype(op, "positions", positions, at::kDouble);
     check_shape(op, "charges", charges, positions.size(0), -1);
@@ -77,14 +81,25 @@ struct PairCall {
   int channels() const { return static_cast<int>(charges.size(1)); }
 };
 
-Tensor pair_potential_cpu(const Tensor &positions, const Tensor &charges, const Tensor &cell,
-                          const Tensor &pairs, const Tensor &shifts, int64_t n_out, double cutoff,
-                          double exponent, double length, const OptionalTensor &splitting) {
+Tensor pair_potential_kernel(const Tensor &positions, const Tensor &charges, const Tensor &cell,
+                             const Tensor &pairs, const Tensor &shifts, int64_t n_out,
+                             double cutoff, double exponent, double length,
+                             const OptionalTensor &splitting) {
   const char *op = "pair_potential";
   const PairCall call(op, positions, charges, cell, pairs, shifts, n_out, cutoff, exponent, length,
                       splitting);
   Tensor sums = at::zeros({n_out, charges.size(1)}, charges.options());
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "pair_potential", [&] {
+    if constexpr (device_kernels) {
+      if (on_device(charges)) {
+        const PairRowsOnDevice rows(op, call.pairs, n_out);
+        return run_on_device(op, charges, [&](loremd::cuda::Stream stream) {
+          loremd::cuda::pair_potential(call.geometry, rows.view(), call.part, call.channels(),
+                                       call.charges.const_data_ptr<scalar_t>(),
+                                       sums.mutable_data_ptr<scalar_t>(), stream);
+        });
+      }
+    }
     run_core(op, [&] {
       loremd::pair_potential(call.geometry, call.part, call.channels(),
                              call.charges.const_data_ptr<scalar_t>(),
@@ -94,7 +109,7 @@ Tensor pair_potential_cpu(const Tensor &positions, const Tensor &charges, const 
   return sums;
 }
 
-std::tuple<Tensor, Tensor, Tensor> pair_potential_backward_cpu(
+std::tuple<Tensor, Tensor, Tensor> pair_potential_backward_kernel(
     const Tensor &positions, const Tensor &charges, const Tensor &cell, const Tensor &pairs,
     const Tensor &shifts, int64_t n_out, double cutoff, double exponent, double length,
     const OptionalTensor &splitting, const Tensor &grad) {
@@ -103,10 +118,24 @@ std::tuple<Tensor, Tensor, Tensor> pair_potential_backward_cpu(
                       splitting);
   check_shape(op, "grad", grad, n_out, charges.size(1));
   check_dtype(op, "grad", grad, charges.scalar_type());
+  check_devices(op, {&charges, &grad});
   const Tensor weights = grad.contiguous();
   Tensor by_positions = at::zeros_like(call.positions), by_charges = at::zeros_like(call.charges),
          by_cell = at::zeros_like(call.cell);
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "pair_potential", [&] {
+    if constexpr (device_kernels) {
+      if (on_device(charges)) {
+        const PairRowsOnDevice rows(op, call.pairs, n_out);
+        const Tensor space = workspace(loremd::cuda::cell_workspace(n_out), charges);
+        return run_on_device(op, charges, [&](loremd::cuda::Stream stream) {
+          loremd::cuda::pair_potential_gradient(
+              call.geometry, rows.view(), call.part, call.channels(),
+              call.charges.const_data_ptr<scalar_t>(), weights.const_data_ptr<scalar_t>(),
+              space.mutable_data_ptr<double>(), by_positions.mutable_data_ptr<double>(),
+              by_charges.mutable_data_ptr<scalar_t>(), by_cell.mutable_data_ptr<double>(), stream);
+        });
+      }
+    }
     run_core(op, [&] {
       loremd::pair_potential_gradient(
           call.geometry, call.part, call.channels(), call.charges.const_data_ptr<scalar_t>(),
@@ -190,9 +219,9 @@ struct PairPotential : torch::autograd::Function<PairPotential> {
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(loremd, CPU, m) {
-  m.impl("pair_potential", pair_potential_cpu);
-  m.impl("pair_potential_backward", pair_potential_backward_cpu);
+LOREMD_KERNELS(m) {
+  m.impl("pair_potential", pair_potential_kernel);
+  m.impl("pair_potential_backward", pair_potential_backward_kernel);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {

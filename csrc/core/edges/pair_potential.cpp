@@ -54,13 +54,8 @@ void for_each_block(const PairGeometry &geometry, Body &&body) {
     check_index(j, list.n_neighbours, "neighbour");
     if (i >= list.n_centres) continue;
     const double shift[3] = {geometry.shifts(p, 0), geometry.shifts(p, 1), geometry.shifts(p, 2)};
-    double squared = 0;
-    for (int a = 0; a < 3; ++a) {
-      double component = geometry.positions[3 * j + a] - geometry.positions[3 * i + a];
-      for (int b = 0; b < 3; ++b) component += shift[b] * geometry.cell[3 * b + a];
-      block.vector[filled][a] = component;
-      squared += component * component;
-    }
+    const double squared =
+        pair_vector(geometry.positions, geometry.cell, shift, i, j, block.vector[filled]);
     if (squared >= within) continue;
     block.pair[filled] = p;
     block.centre[filled] = i;
