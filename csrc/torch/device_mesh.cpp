@@ -133,7 +133,12 @@ Tensor DeviceMesh<T>::points_of(const Tensor &mesh) const {
 
 template <class T>
 Tensor DeviceMesh<T>::pack(const Tensor &compact) const {
-  if (shape_.stride == shape_.channels) return compact.contiguous().view({shape_.size()});
+  constexpr uintptr_t pack_bytes = 16;
+  if (shape_.stride == shape_.channels) {
+    const Tensor whole = compact.contiguous().view({shape_.size()});
+    const auto address = reinterpret_cast<uintptr_t>(whole.const_data_ptr());
+    return address % pack_bytes == 0 ? whole : whole.clone();
+  }
   Tensor mesh = empty();
   points_of(mesh).copy_(compact);
   return mesh;

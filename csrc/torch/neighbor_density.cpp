@@ -278,13 +278,15 @@ GradientSums sum_on_device(const char *op, const DensityCall &call, bool want_co
   const GradientSums sums(call, want_coefficients, shifts);
   const Tensor space = workspace(
       loremd::cuda::density_workspace(call.shape, call.n_out, want_coefficients), call.positions);
+  const KeptVectors vectors(op, call.pairs, call.positions.size(0));
   const loremd::cuda::DensityGradient gradient{
       sums.positions.mutable_data_ptr<double>(), sums.cell.mutable_data_ptr<double>(),
       shifts.numel() > 0 ? shifts.mutable_data_ptr<double>() : nullptr,
-      want_coefficients ? sums.coefficients.mutable_data_ptr<double>() : nullptr};
+      want_coefficients ? sums.coefficients.mutable_data_ptr<double>() : nullptr, vectors.data()};
   run_on_device(op, call.positions, [&](loremd::cuda::Stream stream) {
     body(call.device_rows->view(), space.mutable_data_ptr<double>(), gradient, stream);
   });
+  vectors.collect(sums.positions);
   return sums;
 }
 

@@ -109,6 +109,38 @@ Tensor pair_potential_kernel(const Tensor &positions, const Tensor &charges, con
   return sums;
 }
 
+template <class T>
+void gradient_on_device(const char *op, const PairCall &call, const Tensor &weights,
+                        const Tensor &by_positions, const Tensor &by_charges,
+                        const Tensor &by_cell) {
+  const int64_t n = call.positions.size(0), n_out = weights.size(0);
+  const PairRowsOnDevice rows(op, call.pairs, n_out);
+  const KeptVectors vectors(op, call.pairs, n);
+  const Tensor space = workspace(loremd::cuda::cell_workspace(n_out), call.positions);
+  Tensor values;
+  if (vectors.wanted()) values = at::zeros({call.pairs.size(1)}, weights.options());
+  const loremd::cuda::KeptPairs<T> kept{vectors.data(),
+                                        values.defined() ? values.mutable_data_ptr<T>() : nullptr};
+  T *const to_charges = by_charges.mutable_data_ptr<T>();
+  run_on_device(op, weights, [&](loremd::cuda::Stream stream) {
+    loremd::cuda::pair_potential_gradient(
+        call.geometry, rows.view(), call.part, call.channels(), call.charges.const_data_ptr<T>(),
+        weights.const_data_ptr<T>(), space.mutable_data_ptr<double>(),
+        by_positions.mutable_data_ptr<double>(), to_charges, by_cell.mutable_data_ptr<double>(),
+        kept, stream);
+    if (!vectors.wanted()) return;
+    const int64_t *list = vectors.exchanged().const_data_ptr<int64_t>();
+    const int64_t pairs = call.pairs.size(1);
+    // centres that do not count have no weights; their pairs have the value zero
+    const Tensor all = at::zeros({n, weights.size(1)}, weights.options());
+    all.narrow(0, 0, n_out).copy_(weights);
+    loremd::cuda::pair_sum<T>({list, list + pairs, pairs, n, n}, vectors.by_neighbour().view(),
+                              values.const_data_ptr<T>(), all.const_data_ptr<T>(), weights.size(1),
+                              to_charges, stream);
+  });
+  vectors.collect(by_positions);
+}
+
 std::tuple<Tensor, Tensor, Tensor> pair_potential_backward_kernel(
     const Tensor &positions, const Tensor &charges, const Tensor &cell, const Tensor &pairs,
     const Tensor &shifts, int64_t n_out, double cutoff, double exponent, double length,
@@ -125,15 +157,7 @@ std::tuple<Tensor, Tensor, Tensor> pair_potential_backward_kernel(
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "pair_potential", [&] {
     if constexpr (device_kernels) {
       if (on_device(charges)) {
-        const PairRowsOnDevice rows(op, call.pairs, n_out);
-        const Tensor space = workspace(loremd::cuda::cell_workspace(n_out), charges);
-        return run_on_device(op, charges, [&](loremd::cuda::Stream stream) {
-          loremd::cuda::pair_potential_gradient(
-              call.geometry, rows.view(), call.part, call.channels(),
-              call.charges.const_data_ptr<scalar_t>(), weights.const_data_ptr<scalar_t>(),
-              space.mutable_data_ptr<double>(), by_positions.mutable_data_ptr<double>(),
-              by_charges.mutable_data_ptr<scalar_t>(), by_cell.mutable_data_ptr<double>(), stream);
-        });
+        return gradient_on_device<scalar_t>(op, call, weights, by_positions, by_charges, by_cell);
       }
     }
     run_core(op, [&] {

@@ -320,7 +320,7 @@ void pair_potentials_agree() {
                                     expected_cell.data());
     cuda::pair_potential_gradient(geometry, pairs.rows(), part, channels, charges.data(),
                                   weights.data(), workspace.data(), by_positions.data(),
-                                  by_charges.data(), by_cell.data(), none);
+                                  by_charges.data(), by_cell.data(), {}, none);
     expect(close(by_charges, expected_charges), "gradient by charges agrees");
     // products of charges are sums of T on the CPU
     expect(close(Values<T>(by_positions.begin(), by_positions.end()), expected_positions) &&

@@ -5,8 +5,9 @@
 // workspaces included, unless it says otherwise.
 //
 // Pairs are taken by centre. Sums over the pairs of a centre, over all centres, and over parameters
-// are in an order that is always the same; what a pair adds to its neighbour is added by atomics,
-// so that the last digits of these gradients change from call to call.
+// are in an order that is always the same. What a pair gives to its neighbour is added by atomics,
+// so that the last digits of these gradients change from call to call; or it is kept pair by pair
+// for the neighbours to collect, which takes memory for every pair, and is always the same.
 //
 // Indices are not checked, for which the caller would have to wait: a pair with a centre out of
 // range is left out, one with a neighbour out of range makes what it touches NaN.
@@ -41,6 +42,11 @@ void count_pairs(const int64_t *centres, int64_t pairs, int64_t n_centres, int64
 void order_pairs(const int64_t *centres, int64_t pairs, int64_t n_centres, const PairRows &rows,
                  int64_t *next, int64_t *order, Stream stream);
 
+// by_positions(j, a) += sum over the pairs with neighbour j of vectors(pair, a), (pairs, 3).
+// `by_neighbour`: the pairs of every neighbour, from a list with the roles exchanged.
+void collect_vectors(const PairRows &by_neighbour, int64_t n_atoms, const double *vectors,
+                     double *by_positions, Stream stream);
+
 // ---- pair_sum.hpp ----
 
 // `rows` are those of list.centres.
@@ -64,12 +70,21 @@ template <class T>
 void pair_potential(const PairGeometry &geometry, const PairRows &rows, const SharpPart &part,
                     int channels, const T *charges, T *sums, Stream stream);
 
+// What is kept pair by pair, overwritten where a pair counts and left alone elsewhere; null: it is
+// added by atomics instead.
+template <class T>
+struct KeptPairs {
+  double *vectors = nullptr;  // (pairs, 3), for collect_vectors
+  T *values = nullptr;        // (pairs): weights of a pair_sum from centres to neighbours
+};
+
 // `workspace`: cell_workspace(n_centres) values.
 template <class T>
 void pair_potential_gradient(const PairGeometry &geometry, const PairRows &rows,
                              const SharpPart &part, int channels, const T *charges,
                              const T *weights, double *workspace, double *by_positions,
-                             T *by_charges, double *by_cell, Stream stream);
+                             T *by_charges, double *by_cell, const KeptPairs<T> &kept,
+                             Stream stream);
 
 int64_t cell_workspace(int64_t n_centres);
 
@@ -84,6 +99,7 @@ void neighbor_density(const DensityShape &shape, const DensityGeometry &geometry
 // As neighbor_density_gradient, but for the derivatives by the coefficients, which are doubles.
 struct DensityGradient {
   double *positions, *cell, *shifts, *coefficients;  // the last two may be null
+  double *vectors = nullptr;                         // (pairs, 3) as in KeptPairs, or null
 };
 
 // `workspace`: density_workspace(shape, n_centres, whether coefficients are wanted) values.

@@ -168,7 +168,11 @@ struct Gradient {
     team.step(3 * count, [&](int t) {
       const int p = t / 3;
       if (!pairs.inside(p)) return;
-      atomic_add(gradient.positions + 3 * pairs.atom[p] + t % 3, by_vector[t]);
+      if (gradient.vectors) {
+        gradient.vectors[3 * pairs.pair[p] + t % 3] = by_vector[t];
+      } else {
+        atomic_add(gradient.positions + 3 * pairs.atom[p] + t % 3, by_vector[t]);
+      }
       if (gradient.shifts) gradient.shifts[3 * pairs.pair[p] + t % 3] += by_shift(pairs, p, t % 3);
     });
     team.step(3, [&](int a) {

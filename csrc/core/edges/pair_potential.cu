@@ -96,6 +96,7 @@ struct PotentialGradient {
   T *by_charges;
   double *partials;  // (teams, 9)
   int64_t teams;
+  KeptPairs<T> kept;
 
   LOREMD_HOST_DEVICE void operator()(const Team &team) const {
     TeamMemory memory(team.memory);
@@ -105,18 +106,13 @@ struct PotentialGradient {
     for (int64_t i = team.index; i < geometry.list.n_centres; i += teams) {
       for_each_chunk(rows, i, [&](int64_t first, int count) {
         team.step(count, [&](int p) { set_force(chunk, i, rows.pair(first + p), p); });
-        team.step(count * channels, [&](int t) {
-          const int p = t / channels, c = t % channels;
-          const int64_t j = chunk.neighbour[p];
-          if (j < 0) return;
-          const T value = static_cast<T>(chunk.value[p]);
-          atomic_add(by_charges + j * channels + c, value * weights[i * channels + c]);
-        });
+        if (kept.values) {
+          team.step(count, [&](int p) { keep_value(chunk, p); });
+        } else {
+          team.step(count * channels, [&](int t) { add_charge(chunk, i, t); });
+        }
         team.step(9, [&](int e) { add_to_cell(chunk, count, e, by_cell); });
-        team.step(3 * count, [&](int t) {
-          const int64_t j = chunk.neighbour[t / 3];
-          if (j >= 0) atomic_add(by_positions + 3 * j + t % 3, chunk.vector[t]);
-        });
+        team.step(3 * count, [&](int t) { add_vector(chunk, t); });
         team.step(3, [&](int a) { add_to_centre(chunk, count, i, a); });
       });
     }
@@ -135,6 +131,29 @@ struct PotentialGradient {
     chunk.value[p] = sharp(squared);
     const double factor = 2 * sharp_slope(squared) * product;
     for (int a = 0; a < 3; ++a) chunk.vector[3 * p + a] *= factor;
+  }
+
+  LOREMD_HOST_DEVICE void keep_value(const PairChunk &chunk, int p) const {
+    if (chunk.neighbour[p] >= 0) kept.values[chunk.pair[p]] = static_cast<T>(chunk.value[p]);
+  }
+
+  LOREMD_HOST_DEVICE void add_charge(const PairChunk &chunk, int64_t i, int t) const {
+    const int p = t / channels, c = t % channels;
+    const int64_t j = chunk.neighbour[p];
+    if (j < 0) return;
+    const T value = static_cast<T>(chunk.value[p]);
+    atomic_add(by_charges + j * channels + c, value * weights[i * channels + c]);
+  }
+
+  // One component of what a pair gives to its neighbour.
+  LOREMD_HOST_DEVICE void add_vector(const PairChunk &chunk, int t) const {
+    const int64_t j = chunk.neighbour[t / 3];
+    if (j < 0) return;
+    if (kept.vectors) {
+      kept.vectors[3 * chunk.pair[t / 3] + t % 3] = chunk.vector[t];
+    } else {
+      atomic_add(by_positions + 3 * j + t % 3, chunk.vector[t]);
+    }
   }
 
   LOREMD_HOST_DEVICE void add_to_cell(const PairChunk &chunk, int count, int e,
@@ -204,13 +223,15 @@ template <class T>
 void pair_potential_gradient(const PairGeometry &geometry, const PairRows &rows,
                              const SharpPart &part, int channels, const T *charges,
                              const T *weights, double *workspace, double *by_positions,
-                             T *by_charges, double *by_cell, Stream stream) {
+                             T *by_charges, double *by_cell, const KeptPairs<T> &kept,
+                             Stream stream) {
   const int64_t teams = teams_for(geometry.list.n_centres);
   with_sharp(part, [&](auto &&sharp) {
     using Sharp = decltype(sharp(0));
-    for_each_team(stream, teams, pairs_together, chunk_bytes(),
-                  PotentialGradient<Sharp, T>{geometry, rows, sharp(0), sharp(1), channels, charges,
-                                              weights, by_positions, by_charges, workspace, teams});
+    for_each_team(
+        stream, teams, pairs_together, chunk_bytes(),
+        PotentialGradient<Sharp, T>{geometry, rows, sharp(0), sharp(1), channels, charges, weights,
+                                    by_positions, by_charges, workspace, teams, kept});
   });
   add_partials(stream, workspace, teams, 9, by_cell);
 }
@@ -220,7 +241,7 @@ void pair_potential_gradient(const PairGeometry &geometry, const PairRows &rows,
                                const T *, T *, Stream);                                            \
   template void pair_potential_gradient(const PairGeometry &, const PairRows &, const SharpPart &, \
                                         int, const T *, const T *, double *, double *, T *,        \
-                                        double *, Stream);
+                                        double *, const KeptPairs<T> &, Stream);
 LOREMD_INSTANTIATE(float)
 LOREMD_INSTANTIATE(double)
 #undef LOREMD_INSTANTIATE

@@ -48,6 +48,22 @@ struct SortRow {
   }
 };
 
+// An item is one component of one atom.
+struct CollectVector {
+  PairRows by_neighbour;
+  const double *vectors;
+  double *by_positions;
+
+  LOREMD_HOST_DEVICE void operator()(int64_t item) const {
+    const int64_t atom = item / 3, a = item % 3;
+    double sum = 0;
+    for (int64_t k = by_neighbour.first[atom]; k < by_neighbour.first[atom + 1]; ++k) {
+      sum += vectors[3 * by_neighbour.pair(k) + a];
+    }
+    by_positions[item] += sum;
+  }
+};
+
 }  // namespace
 
 void count_pairs(const int64_t *centres, int64_t pairs, int64_t n_centres, int64_t *counts,
@@ -59,6 +75,11 @@ void order_pairs(const int64_t *centres, int64_t pairs, int64_t n_centres, const
                  int64_t *next, int64_t *order, Stream stream) {
   for_each_item(stream, pairs, PlacePair{centres, n_centres, rows.unsorted, next, order});
   for_each_item(stream, n_centres, SortRow{rows.first, rows.unsorted, order});
+}
+
+void collect_vectors(const PairRows &by_neighbour, int64_t n_atoms, const double *vectors,
+                     double *by_positions, Stream stream) {
+  for_each_item(stream, 3 * n_atoms, CollectVector{by_neighbour, vectors, by_positions});
 }
 
 }  // namespace loremd::cuda
