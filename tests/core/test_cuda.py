@@ -185,8 +185,8 @@ def test_maths_headers_are_device_code(core_build):
     assert len(own) == 26
 
 
-def test_kernels_agree_with_the_cpu_side(host_build):
-    program = host_build.folder / "tests" / "core" / "loremd_cuda_test"
+def test_kernels_agree_with_the_cpu_side(core_build):
+    program = core_build.folder / "tests" / "core" / "loremd_cuda_test"
     run = subprocess.run([program], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout
     assert "CUDA tests on the host passed" in run.stdout
