@@ -19,7 +19,7 @@
 namespace loremd::cuda {
 
 constexpr int block_threads = 128;
-constexpr int least_blocks = 4;  // per multiprocessor: 128 registers per thread, so nothing spills
+constexpr int least_blocks = 3;  // per multiprocessor: 168 registers per thread, so nothing spills
 constexpr int most_shared_bytes = 48 * 1024;  // what every device grants without being asked
 
 // Blocks of threads that work on all items together where sums are kept per team.
