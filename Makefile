@@ -3,6 +3,7 @@
 #   make demo    a trained potential runs molecular dynamics in LAMMPS, on 1 and on 2 ranks
 #   make test    all tests        make lint    style and dependency rules
 #   make build   the package alone, for work on the sources (editable)
+#   make kernels the tests of the ops through the CUDA kernels, compiled by the host compiler: needs no GPU
 #   make bench   speed and error against LAMMPS, torch-pme and finufft, into build/bench (minutes)
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL := $(BUILD_JOBS)
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: build demo test lint bench clean
+.PHONY: build demo test lint kernels bench clean
 
 build: $(VENV)/built
 
@@ -31,6 +32,15 @@ test: $(VENV)/built
 
 lint: $(VENV)/built
 	$(BIN)/python tools/lint.py
+
+# the kernels serve the CPU's tensors in a library of their own, beside the one that is installed
+ON_HOST := build/on_host
+kernels: $(VENV)/built
+	$(BIN)/cmake -S . -B $(ON_HOST) -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DLOREMD_CUDA=ON_HOST \
+		-DLOREMD_LAMMPS=OFF -DLOREMD_PYTHON=OFF -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
+	$(BIN)/cmake --build $(ON_HOST) --parallel $(BUILD_JOBS)
+	$(BIN)/cmake --install $(ON_HOST) --prefix $(ON_HOST)/installed
+	LOREMD_LIBRARY_FOLDER=$(CURDIR)/$(ON_HOST)/installed/loremd $(BIN)/python -m pytest tests/ops $(PYTEST_ARGS)
 
 # the table in docs/benchmarks.md comes from benchmarks/results the same way
 bench: $(VENV)/built $(VENV)/peers

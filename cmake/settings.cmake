@@ -40,22 +40,45 @@ elseif(LOREMD_LAMMPS AND NOT (LOREMD_LAMMPS_INCLUDE AND (LOREMD_MPI_INCLUDE OR M
   set(LOREMD_LAMMPS OFF)
 endif()
 
-# CUDA: the maths headers compile for both; the .cu files stand beside the .cpp of each kernel (csrc/core).
-set(LOREMD_CUDA_CHOICES AUTO OFF KERNELS_ONLY)
+# CUDA: the .cu files stand beside the .cpp of each kernel (csrc/core).
+#   AUTO          kernels and torch ops, where torch has CUDA and nvcc is found
+#   KERNELS_ONLY  kernels alone, without torch: what a machine without a GPU can compile
+#   ON_HOST       kernels compiled by the host compiler, for the tensors of the CPU: runs the tests of
+#                 the ops through them on a machine without a GPU; never what one would use
+set(LOREMD_CUDA_CHOICES AUTO OFF KERNELS_ONLY ON_HOST)
 if(NOT LOREMD_CUDA IN_LIST LOREMD_CUDA_CHOICES)
   message(FATAL_ERROR "LOREMD_CUDA is '${LOREMD_CUDA}'; allowed: ${LOREMD_CUDA_CHOICES}")
 endif()
-if(LOREMD_CUDA STREQUAL "KERNELS_ONLY")
+set(LOREMD_CUDA_KERNELS OFF)  # whether csrc/core has its library of .cu files
+set(LOREMD_CUDA_COMPILED OFF) # by nvcc
+set(LOREMD_CUDA_OPS OFF)      # whether csrc/torch uses it
+if(LOREMD_CUDA STREQUAL "ON_HOST")
+  set(LOREMD_CUDA_KERNELS ON)
+  set(LOREMD_CUDA_OPS ${LOREMD_TORCH})
+elseif(NOT LOREMD_CUDA STREQUAL "OFF")
   include(CheckLanguage)
   check_language(CUDA)
-  if(NOT CMAKE_CUDA_COMPILER)
+  if(LOREMD_CUDA STREQUAL "KERNELS_ONLY" AND NOT CMAKE_CUDA_COMPILER)
     message(FATAL_ERROR "LOREMD_CUDA=KERNELS_ONLY needs nvcc; none was found")
+  elseif(LOREMD_CUDA STREQUAL "KERNELS_ONLY")
+    set(LOREMD_CUDA_COMPILED ON)
+  elseif(NOT (LOREMD_TORCH AND LOREMD_TORCH_CUDA))
+    message(STATUS "loremd: CUDA off, the installed torch has none")
+  elseif(NOT CMAKE_CUDA_COMPILER)
+    message(STATUS "loremd: CUDA off, torch has CUDA ${LOREMD_TORCH_CUDA} but nvcc was not found (set CUDACXX)")
+  else()
+    set(LOREMD_CUDA_COMPILED ON)
+    set(LOREMD_CUDA_OPS ON)
   endif()
+endif()
+if(LOREMD_CUDA_COMPILED)
+  set(LOREMD_CUDA_KERNELS ON)
   if(NOT CMAKE_CUDA_ARCHITECTURES)
     set(CMAKE_CUDA_ARCHITECTURES 80 90)
   endif()
   enable_language(CUDA)
   set(CMAKE_CUDA_STANDARD 17)
-else()
-  message(STATUS "loremd: CUDA off (no CUDA ops yet; KERNELS_ONLY compiles the maths headers as CUDA)")
+  set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+  message(STATUS "loremd: CUDA kernels by nvcc ${CMAKE_CUDA_COMPILER_VERSION} for ${CMAKE_CUDA_ARCHITECTURES}, "
+    "torch ops ${LOREMD_CUDA_OPS}")
 endif()

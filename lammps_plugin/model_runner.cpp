@@ -6,9 +6,11 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/record_function.h>
+#include <c10/core/AutogradState.h>
 #include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/runtime/profiling_graph_executor_impl.h>
+#include <torch/cuda.h>
 #include <torch/script.h>
 #include <torch/version.h>
 
@@ -23,6 +25,12 @@
 
 using loremd::ModelMetadata;
 
+// What changes with the neighbour list only, and stays on a GPU in between.
+struct ListsOnDevice {
+  int64_t list = -1;
+  torch::Tensor numbers, pairs;
+};
+
 struct loremd_model {
   ModelMetadata metadata;
   loremd_model_info info;
@@ -30,6 +38,7 @@ struct loremd_model {
   torch::jit::Module module;
   torch::Device device = torch::kCPU;
   loremd_times times = {};
+  ListsOnDevice lists;
 };
 
 namespace {
@@ -52,6 +61,10 @@ bool guarded(const Action &action) {
   try {
     action();
     return true;
+  } catch (const c10::OutOfMemoryError &error) {
+    failure = std::string(error.what_without_backtrace()) +
+              "\nThe GPU has too little memory for this rank: use more GPUs, fewer ranks for each, "
+              "fewer atoms, a smaller skin ('neighbor'), or 'device cpu'";
   } catch (const c10::Error &error) {
     failure = without_traceback(error.what_without_backtrace());
   } catch (const std::bad_alloc &) {
@@ -85,10 +98,22 @@ std::string metadata_text(const char *bytes, int64_t size) {
   return std::string(static_cast<const char *>(data.get()), length);
 }
 
-torch::Device device_named(const std::string &name) {
-  if (name == "cpu") return torch::kCPU;
-  throw std::runtime_error("device '" + name +
-                           "': this build of loremd has no CUDA kernels; use 'cpu'");
+// ---- GPUs ----------------------------------------------------------------------------------
+
+bool has_cuda_kernels() {
+  const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("loremd::spread", "");
+  return op.hasKernelForDispatchKey(c10::DispatchKey::CUDA);
+}
+
+int cuda_devices(const char **found) {
+  static std::string text;
+  const int gpus = torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
+  const std::string seen = std::string("torch ") + TORCH_VERSION +
+                           (gpus ? " finds " + std::to_string(gpus) + " GPUs" : " finds no GPU");
+  const bool usable = has_cuda_kernels();
+  text = usable ? seen : "this build of loremd has no CUDA kernels, and " + seen;
+  *found = text.c_str();
+  return usable ? gpus : 0;
 }
 
 void fill_info(loremd_model &model) {
@@ -119,6 +144,8 @@ void set_dtype(torch::jit::Module &module, torch::ScalarType dtype) {
 void read_module(loremd_model &model, const char *bytes, int64_t size, bool double_precision) {
   // The profiling executor recompiles during the first calls (tens of milliseconds each).
   torch::jit::getProfilingMode() = false;
+  // Derivatives run on this thread on every device: only this one may call MPI.
+  c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
   std::istringstream stream(std::string(bytes, size));
   try {
     model.module = torch::jit::load(stream, model.device);
@@ -143,7 +170,7 @@ loremd_model *open_model(const char *bytes, int64_t size, int double_precision,
   auto model = std::make_unique<loremd_model>();
   const bool ok = guarded([&] {
     model->metadata = loremd::parse_metadata(metadata_text(bytes, size));
-    model->device = device_named(device);
+    model->device = torch::Device(device);
     fill_info(*model);
     read_module(*model, bytes, size, double_precision != 0);
   });
@@ -218,21 +245,32 @@ int memory(loremd_model *model, int64_t owned, int64_t atoms, int64_t pairs, dou
 
 // ---- evaluation ----------------------------------------------------------------------------
 
+// Numbers and pairs where the model is: as they are, or a copy that lasts as long as the list.
+void place_lists(loremd_model &model, const loremd_input &input) {
+  ListsOnDevice &lists = model.lists;
+  if (!model.device.is_cpu() && lists.list == input.list) return;
+  lists = {input.list, from_integers(input.numbers, {input.atoms}).to(model.device),
+           from_integers(input.pair_list, {2, input.pairs}).to(model.device)};
+}
+
 c10::Dict<c10::IValue, c10::IValue> results(loremd_model &model, const loremd_input &input) {
-  const torch::Tensor periodic = torch::empty({3}, torch::kBool);
+  place_lists(model, input);
+  const auto there = [&](const torch::Tensor &tensor) { return tensor.to(model.device); };
+  torch::Tensor periodic = torch::empty({3}, torch::kBool);
   for (int d = 0; d < 3; ++d) periodic[d] = input.periodic[d] != 0;
   // Ghosts carry the images' positions, so every shift is zero: one row, seen `pairs` times.
-  const torch::Tensor shifts = torch::zeros({1, 3}, torch::kLong).expand({input.pairs, 3});
+  const torch::Tensor shifts = torch::zeros({1, 3}, torch::dtype(torch::kLong).device(model.device))
+                                   .expand({input.pairs, 3});
   const auto method = model.module.get_method("energy_and_gradients");
-  return method({from_integers(input.numbers, {input.atoms}),
-                 from_doubles(input.positions, {input.atoms, 3}), from_doubles(input.cell, {3, 3}),
-                 periodic, from_integers(input.pair_list, {2, input.pairs}), shifts, input.owned,
-                 input.communicator})
+  return method({model.lists.numbers, there(from_doubles(input.positions, {input.atoms, 3})),
+                 there(from_doubles(input.cell, {3, 3})), there(periodic), model.lists.pairs,
+                 shifts, input.owned, input.communicator})
       .toGenericDict();
 }
 
 void copy_out(const c10::Dict<c10::IValue, c10::IValue> &values, const char *name, double *target) {
-  const torch::Tensor tensor = values.at(name).toTensor().detach().to(torch::kDouble).contiguous();
+  const torch::Tensor tensor =
+      values.at(name).toTensor().detach().to(torch::kCPU, torch::kDouble).contiguous();
   std::memcpy(target, tensor.const_data_ptr<double>(), tensor.numel() * sizeof(double));
 }
 
@@ -265,9 +303,6 @@ int64_t mesh_bytes() {
 int threads() {
   return at::get_num_threads();
 }
-int cuda_available() {
-  return 0;
-}
 const char *last_error() {
   return failure.c_str();
 }
@@ -285,7 +320,7 @@ const loremd_runner functions = {LOREMD_RUNNER_VERSION,
                                  times,
                                  mesh_bytes,
                                  threads,
-                                 cuda_available,
+                                 cuda_devices,
                                  last_error,
                                  loremd_register_communicator,
                                  loremd_unregister_communicator};

@@ -12,7 +12,7 @@
 
 #include "communicator.hpp"  // csrc/torch: how an op reaches other ranks
 
-#define LOREMD_RUNNER_VERSION 4
+#define LOREMD_RUNNER_VERSION 5
 
 extern "C" {
 
@@ -61,6 +61,7 @@ typedef struct loremd_input {
   int periodic[3];
   int64_t pairs;             // directed: each of a bond's two directions is one pair
   const int64_t *pair_list;  // (2, pairs) centres, which are owned and ascend, then neighbours
+  int64_t list;              // another number whenever `numbers` and `pair_list` have changed
   int64_t communicator;      // from register_communicator
 } loremd_input;
 
@@ -84,7 +85,7 @@ typedef struct loremd_runner {
   int version;                // LOREMD_RUNNER_VERSION
   const char *torch_version;  // this library was built with
 
-  // `bytes`: the model file. Null on failure. device: "cpu" or "cuda".
+  // `bytes`: the model file. Null on failure. device: "cpu" or "cuda:0", "cuda:1", ...
   loremd_model *(*open)(const char *bytes, int64_t size, int double_precision, const char *device);
   void (*close)(loremd_model *);
   const loremd_model_info *(*info)(const loremd_model *);
@@ -98,7 +99,8 @@ typedef struct loremd_runner {
   const loremd_times *(*times)(const loremd_model *);
   int64_t (*mesh_bytes)();  // memory for meshes on this rank in the last evaluation of this thread
   int (*threads)();
-  int (*cuda_available)();
+  // Number of GPUs that this process can use; *found, which stays, says in words what there is.
+  int (*cuda_devices)(const char **found);
   const char *(*last_error)();
 
   int64_t (*register_communicator)(const loremd_communicator *);

@@ -211,7 +211,9 @@ double PairLorem::step_memory() const {
   return bytes + copies * points * info().channels * value;
 }
 
+// On a GPU torch says at the first step whether its memory is enough.
 void PairLorem::check_memory() {
+  if (device_.name != "cpu") return;
   constexpr double kMegabyte = 1e6;
   double mine = 0.0;
   exchange_.together([&] { mine = step_memory(); });
@@ -318,7 +320,7 @@ void PairLorem::report() {
   reported_ = true;
   if (comm->me != 0) return;
   utils::logmesg(lmp, lorem_settings_block(runner_, info(), settings_, plan_request(), plan_,
-                                           domain->nonperiodic != 0, file_found_));
+                                           domain->nonperiodic != 0, file_found_, device_.text));
   if (info().long_range && estimated_error(plan_) > kTolerance * settings_.accuracy)
     error->warning(FLERR,
                    "pair_style lorem: the mesh or order given does not reach the accuracy {}: the "

@@ -9,6 +9,7 @@
 
 #include "model_runner.hpp"
 #include "pair_lorem_atoms.h"
+#include "pair_lorem_device.h"
 #include "pair_lorem_exchange.h"
 #include "pair_lorem_settings.h"
 
@@ -54,6 +55,7 @@ class PairLorem : public Pair {
   };
 
   LoremSettings settings_;
+  LoremDevice device_;
   const loremd_runner *runner_ = nullptr;
   loremd_model *model_ = nullptr;
   std::string file_, file_found_;           // as given, as found

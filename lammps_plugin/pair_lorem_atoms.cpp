@@ -64,6 +64,7 @@ void LoremAtoms::collect(const NeighList *list, const std::vector<int64_t> &type
     list_pairs(list);
     lammps_atoms_ = atom->nlocal + atom->nghost;
     listed_ = true;
+    ++input_.list;
   }
   update_positions();
   input_.atoms = static_cast<int64_t>(local_.size());

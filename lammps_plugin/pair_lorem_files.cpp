@@ -29,8 +29,8 @@ void PairLorem::settings(int narg, char **arg) {
   settings_ = LoremSettings::parse(lmp, narg, arg);
   planned_ = reported_ = false;
   // A style given again keeps its coefficients, as all styles do.
-  const bool same = before.double_precision == settings_.double_precision &&
-                    before.chosen_device() == settings_.chosen_device();
+  const bool same =
+      before.double_precision == settings_.double_precision && before.device == settings_.device;
   if (model_ && !same) read_model();
 }
 
@@ -91,8 +91,9 @@ void PairLorem::read_model() {
   exchange_.together([&] {
     runner_ = open_lorem_runner();
     exchange_.connect(runner_);
+    device_ = choose_lorem_device(settings_.device, runner_, world);
     model_ = runner_->open(bytes.data(), static_cast<int64_t>(bytes.size()),
-                           settings_.double_precision ? 1 : 0, settings_.chosen_device().c_str());
+                           settings_.double_precision ? 1 : 0, device_.name.c_str());
     if (!model_) throw std::runtime_error("model file '" + file_ + "': " + runner_->last_error());
   });
 }

@@ -79,7 +79,7 @@ std::string LAMMPS_NS::lorem_settings_block(const loremd_runner *runner,
                                             const LoremSettings &settings,
                                             const loremd_plan_request &request,
                                             const loremd_plan &plan, bool open,
-                                            const std::string &file) {
+                                            const std::string &file, const std::string &device) {
   const std::string precision =
       settings.double_precision
           ? "double"
@@ -92,8 +92,8 @@ std::string LAMMPS_NS::lorem_settings_block(const loremd_runner *runner,
          (info.long_range ? long_range_block(info, request, plan, open)
                           : line("long range", "none")) +
          line("precision", precision) +
-         line("device", fmt::format("{}, {} threads per rank, torch {}", settings.chosen_device(),
-                                    runner->threads(), runner->torch_version));
+         line("device", fmt::format("{}, {} threads per rank, torch {}", device, runner->threads(),
+                                    runner->torch_version));
 }
 
 std::string LAMMPS_NS::lorem_time_table(const LoremSeconds &seconds, double total, bigint steps,

@@ -18,10 +18,12 @@ namespace LAMMPS_NS {
 // Seconds of one rank in one kind of work.
 using LoremSeconds = std::vector<std::pair<std::string, double>>;
 
-// The block at the beginning of a run; rank 0 only. `open`: not all directions are periodic.
+// The block at the beginning of a run; rank 0 only. `open`: not all directions are periodic;
+// `device`: LoremDevice::text.
 std::string lorem_settings_block(const loremd_runner *runner, const loremd_model_info &info,
                                  const LoremSettings &settings, const loremd_plan_request &request,
-                                 const loremd_plan &plan, bool open, const std::string &file);
+                                 const loremd_plan &plan, bool open, const std::string &file,
+                                 const std::string &device);
 
 // The table at the end of a run: minimum, average, maximum over ranks, and the memory that the
 // processes took at most. All ranks call it; rank 0 gets the text, the others an empty one.

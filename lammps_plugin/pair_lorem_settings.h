@@ -18,16 +18,13 @@ struct LoremSettings {
   std::string splitting = "auto";
   double rspace = 0.0;  // distance units of the run; 0: the cutoff of the model
   bool double_precision = false;
-  std::string device = "auto";
+  std::string device = "auto";  // pair_lorem_device.h decides
 
   // From the words behind `pair_style lorem`; stops with error->all on bad ones.
   static LoremSettings parse(LAMMPS *lmp, int narg, char **arg);
 
   // The same words again, as the restart file keeps them.
   std::string words() const;
-
-  // cpu or cuda, with `auto` decided.
-  std::string chosen_device() const { return device == "auto" ? "cpu" : device; }
 };
 
 }  // namespace LAMMPS_NS

@@ -21,6 +21,12 @@ RULES = (
     ("csrc/core knows no torch, LAMMPS, MPI or Python", "csrc/core/", FRAMEWORK, ()),
     ("mesh/ does not include edges/", "csrc/core/mesh/", r'#include "edges/', ()),
     ("edges/ does not include mesh/", "csrc/core/edges/", r'#include "mesh/', ()),
+    (
+        "only device.hpp and cuda_stream.cpp see CUDA",
+        "csrc/",
+        r'#include *[<"](cuda|c10/cuda|ATen/cuda)|<<<|atomicAdd|__syncthreads',
+        ("csrc/core/device.hpp", "csrc/torch/cuda_stream.cpp"),
+    ),
     ("csrc/ reaches no LAMMPS or MPI header", "csrc/", LAMMPS_OR_MPI, ()),
     (
         "only the torch side of the plugin sees torch",

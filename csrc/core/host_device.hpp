@@ -11,3 +11,13 @@
 #define LOREMD_HOST_DEVICE inline __attribute__((always_inline))
 #define LOREMD_UNROLL _Pragma("GCC unroll 16")
 #endif
+
+struct CUstream_st;
+
+namespace loremd::cuda {
+
+// A cudaStream_t. Everything that takes one is put in it and returns at once: it neither waits for
+// the device nor allocates, and all its arrays are in the memory of the device.
+using Stream = CUstream_st *;
+
+}  // namespace loremd::cuda

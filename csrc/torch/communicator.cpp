@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 
+#include "device_call.hpp"
 #include "ranks.hpp"
 #include "support.hpp"
 
@@ -68,6 +69,11 @@ void check_status(const char *op, int status) {
 
 namespace {
 
+// What is exchanged goes through the memory of the host, whatever device it is on.
+Tensor on_host(const Tensor &t) {
+  return t.to(at::kCPU, at::kDouble);
+}
+
 void check_rows(const char *op, const Tensor &t, int64_t n, int64_t n_owned) {
   TORCH_CHECK_VALUE(t.dim() == 2, "loremd::", op,
                     ": expected a tensor of shape (atoms, channels), got ", t.sizes());
@@ -76,7 +82,7 @@ void check_rows(const char *op, const Tensor &t, int64_t n, int64_t n_owned) {
                     n_owned, " owned ones");
 }
 
-Tensor halo_exchange_cpu(const Tensor &owned, int64_t n, int64_t comm) {
+Tensor halo_exchange_kernel(const Tensor &owned, int64_t n, int64_t comm) {
   const char *op = "halo_exchange";
   check_rows(op, owned, n, owned.size(0));
   if (comm == 0) {
@@ -85,15 +91,15 @@ Tensor halo_exchange_cpu(const Tensor &owned, int64_t n, int64_t comm) {
     return owned.clone();
   }
   const auto communicator = communicator_of(op, comm);
-  const Tensor source = owned.to(at::kDouble).contiguous();
+  const Tensor source = on_host(owned).contiguous();
   Tensor ghosts = at::empty({n - owned.size(0), owned.size(1)}, source.options());
   check_status(op, communicator.halo_forward(communicator.context, source.const_data_ptr<double>(),
                                              ghosts.mutable_data_ptr<double>(),
                                              static_cast<int>(owned.size(1))));
-  return at::cat({owned, ghosts.to(owned.scalar_type())});
+  return at::cat({owned, ghosts.to(owned.options())});
 }
 
-Tensor halo_reduce_cpu(const Tensor &all, int64_t n_owned, int64_t comm) {
+Tensor halo_reduce_kernel(const Tensor &all, int64_t n_owned, int64_t comm) {
   const char *op = "halo_reduce";
   check_rows(op, all, all.size(0), n_owned);
   if (comm == 0) {
@@ -102,36 +108,36 @@ Tensor halo_reduce_cpu(const Tensor &all, int64_t n_owned, int64_t comm) {
     return all.clone();
   }
   const auto communicator = communicator_of(op, comm);
-  Tensor owned = all.slice(0, 0, n_owned).to(at::kDouble).clone().contiguous();
-  const Tensor ghosts = all.slice(0, n_owned).to(at::kDouble).contiguous();
+  Tensor owned = on_host(all.slice(0, 0, n_owned)).clone().contiguous();
+  const Tensor ghosts = on_host(all.slice(0, n_owned)).contiguous();
   check_status(op, communicator.halo_reverse(communicator.context, ghosts.const_data_ptr<double>(),
                                              owned.mutable_data_ptr<double>(),
                                              static_cast<int>(all.size(1))));
-  return owned.to(all.scalar_type());
+  return owned.to(all.options());
 }
 
-Tensor sum_over_ranks_cpu(const Tensor &values, int64_t comm) {
+Tensor sum_over_ranks_kernel(const Tensor &values, int64_t comm) {
   const char *op = "sum_over_ranks";
   check_floating(op, "values", values);
   if (comm == 0) return values.clone();
   const auto communicator = communicator_of(op, comm);
-  Tensor sums = values.to(at::kDouble).clone(at::MemoryFormat::Contiguous);
+  Tensor sums = on_host(values).clone(at::MemoryFormat::Contiguous);
   check_status(
       op, communicator.sum(communicator.context, sums.mutable_data_ptr<double>(), sums.numel()));
-  return sums.to(values.scalar_type());
+  return sums.to(values.options());
 }
 
 // Compared as doubles, and gathered as the integers that have the same bits.
-Tensor max_over_ranks_cpu(const Tensor &values, int64_t comm) {
+Tensor max_over_ranks_kernel(const Tensor &values, int64_t comm) {
   const char *op = "max_over_ranks";
   check_dtype(op, "values", values, at::kDouble);
   if (!on_several_ranks(op, comm)) return values.clone();
   const auto communicator = communicator_of(op, comm);
-  const Tensor mine = values.contiguous().view(at::kLong);
+  const Tensor mine = on_host(values).contiguous().view(at::kLong);
   Tensor all = at::empty({communicator.size, mine.numel()}, mine.options());
   check_status(op, communicator.all_gather(communicator.context, mine.const_data_ptr<int64_t>(),
                                            mine.numel(), all.mutable_data_ptr<int64_t>()));
-  return all.view(at::kDouble).amax(0).view(values.sizes());
+  return all.view(at::kDouble).amax(0).view(values.sizes()).to(values.options());
 }
 
 Tensor halo_exchange_meta(const Tensor &owned, SymInt n, int64_t comm) {
@@ -187,11 +193,11 @@ struct SumOverRanks : torch::autograd::Function<SumOverRanks> {
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(loremd, CPU, m) {
-  m.impl("halo_exchange", halo_exchange_cpu);
-  m.impl("halo_reduce", halo_reduce_cpu);
-  m.impl("sum_over_ranks", sum_over_ranks_cpu);
-  m.impl("max_over_ranks", max_over_ranks_cpu);
+LOREMD_KERNELS(m) {
+  m.impl("halo_exchange", halo_exchange_kernel);
+  m.impl("halo_reduce", halo_reduce_kernel);
+  m.impl("sum_over_ranks", sum_over_ranks_kernel);
+  m.impl("max_over_ranks", max_over_ranks_kernel);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {

@@ -12,6 +12,8 @@
 #include <torch/library.h>
 
 #include "convolution.hpp"
+#include "device_call.hpp"
+#include "device_mesh.hpp"
 #include "mesh/layout.hpp"
 #include "mesh_memory.hpp"
 #include "support.hpp"
@@ -122,7 +124,12 @@ Tensor padded(const loremd::MeshShape &shape, const Tensor &mesh) {
   return values;
 }
 
-Tensor convolve_cpu(const Tensor &mesh, const Tensor &influence) {
+// Channels that follow each other, as a view.
+Tensor fields_of(const Tensor &mesh) {
+  return mesh.permute({3, 0, 1, 2});
+}
+
+Tensor convolve_kernel(const Tensor &mesh, const Tensor &influence) {
   const auto shape = shape_of("convolve", "mesh", mesh);
   const auto [nx, ny, nz] = shape.points;
   TORCH_CHECK_VALUE(influence.sizes() == at::IntArrayRef({nx, ny, nz / 2 + 1}),
@@ -130,8 +137,17 @@ Tensor convolve_cpu(const Tensor &mesh, const Tensor &influence) {
                     nz / 2 + 1, ") for this mesh, got ", influence.sizes());
   check_dtype("convolve", "influence", influence, mesh.scalar_type());
   Tensor result = at::empty_like(mesh, at::MemoryFormat::Contiguous);
+  check_devices("convolve", {&mesh, &influence});
   if (shape.channels == 0) return result;
   AT_DISPATCH_FLOATING_TYPES(mesh.scalar_type(), "convolve", [&] {
+    if constexpr (device_kernels) {
+      if (on_device(mesh)) {
+        const Convolution call{shape, influence.contiguous()};
+        const auto [fields, none] = convolve_on_device<scalar_t>("convolve", call, fields_of(mesh));
+        fields_of(result).copy_(fields);
+        return;
+      }
+    }
     const Tensor values = padded<scalar_t>(shape, mesh);
     convolve_in_place(Convolution{shape, influence.contiguous()},
                       values.mutable_data_ptr<scalar_t>());
@@ -141,7 +157,7 @@ Tensor convolve_cpu(const Tensor &mesh, const Tensor &influence) {
   return result;
 }
 
-Tensor correlate_cpu(const Tensor &a, const Tensor &b) {
+Tensor correlate_kernel(const Tensor &a, const Tensor &b) {
   const auto shape = shape_of("correlate", "a", a);
   TORCH_CHECK_VALUE(a.sizes() == b.sizes(), "loremd::correlate: the shapes ", a.sizes(), " and ",
                     b.sizes(), " must be equal");
@@ -150,7 +166,18 @@ Tensor correlate_cpu(const Tensor &a, const Tensor &b) {
   Tensor correlation = at::zeros({nx, ny, nz / 2 + 1}, a.options());
   if (shape.channels == 0) return correlation;
   const Tensor nothing = at::zeros_like(correlation);
+  check_devices("correlate", {&a, &b});
   AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "correlate", [&] {
+    if constexpr (device_kernels) {
+      if (on_device(a)) {
+        const Convolution first{shape, nothing, true};
+        const Tensor spectrum =
+            std::get<1>(convolve_on_device<scalar_t>("correlate", first, fields_of(a)));
+        const Convolution second{shape, nothing, false, correlation, spectrum};
+        convolve_on_device<scalar_t>("correlate", second, fields_of(b));
+        return;
+      }
+    }
     const Tensor left = padded<scalar_t>(shape, a), right = padded<scalar_t>(shape, b);
     const Tensor spectrum =
         convolve_in_place(Convolution{shape, nothing, true}, left.mutable_data_ptr<scalar_t>());
@@ -198,9 +225,9 @@ struct Correlate : torch::autograd::Function<Correlate> {
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(loremd, CPU, m) {
-  m.impl("convolve", convolve_cpu);
-  m.impl("correlate", correlate_cpu);
+LOREMD_KERNELS(m) {
+  m.impl("convolve", convolve_kernel);
+  m.impl("correlate", correlate_kernel);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {

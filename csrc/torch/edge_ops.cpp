@@ -11,8 +11,11 @@
 #include <ATen/Parallel.h>
 #include <torch/library.h>
 
+#include "device_call.hpp"
+#include "edges/cuda.hpp"
 #include "edges/pair_sum.hpp"
 #include "edges/screening.hpp"
+#include "pair_rows.hpp"
 #include "support.hpp"
 
 namespace loremd_torch {
@@ -46,8 +49,8 @@ loremd::PairList pair_list(const Tensor &pairs, int64_t n_centres, int64_t n_nei
   return {data, data + pairs.size(1), pairs.size(1), n_centres, n_neighbours};
 }
 
-Tensor pair_sum_cpu(const Tensor &weights, const Tensor &charges, const Tensor &pairs,
-                    int64_t n_out) {
+Tensor pair_sum_kernel(const Tensor &weights, const Tensor &charges, const Tensor &pairs,
+                       int64_t n_out) {
   check_pairs("pair_sum", pairs);
   check_shape("pair_sum", "charges", charges, -1, -1);
   check_floating("pair_sum", "charges", charges);
@@ -55,10 +58,21 @@ Tensor pair_sum_cpu(const Tensor &weights, const Tensor &charges, const Tensor &
                     "loremd::pair_sum: expected one weight for each of ", pairs.size(1),
                     " pairs, got shape ", weights.sizes());
   check_dtype("pair_sum", "weights", weights, charges.scalar_type());
+  check_devices("pair_sum", {&weights, &charges, &pairs});
   TORCH_CHECK_VALUE(n_out >= 0, "loremd::pair_sum: n_out is ", n_out, "; it must not be negative");
   const Tensor w = weights.contiguous(), q = charges.contiguous(), list = pairs.contiguous();
   Tensor sums = at::zeros({n_out, q.size(1)}, q.options());
   AT_DISPATCH_FLOATING_TYPES(q.scalar_type(), "pair_sum", [&] {
+    if constexpr (device_kernels) {
+      if (on_device(q)) {
+        const PairRowsOnDevice rows("pair_sum", list, n_out);
+        return run_on_device("pair_sum", q, [&](loremd::cuda::Stream stream) {
+          loremd::cuda::pair_sum(pair_list(list, n_out, q.size(0)), rows.view(),
+                                 w.const_data_ptr<scalar_t>(), q.const_data_ptr<scalar_t>(),
+                                 q.size(1), sums.mutable_data_ptr<scalar_t>(), stream);
+        });
+      }
+    }
     run_core("pair_sum", [&] {
       loremd::pair_sum(pair_list(list, n_out, q.size(0)), w.const_data_ptr<scalar_t>(),
                        q.const_data_ptr<scalar_t>(), q.size(1), sums.mutable_data_ptr<scalar_t>());
@@ -67,15 +81,25 @@ Tensor pair_sum_cpu(const Tensor &weights, const Tensor &charges, const Tensor &
   return sums;
 }
 
-Tensor pair_dot_cpu(const Tensor &a, const Tensor &b, const Tensor &pairs) {
+Tensor pair_dot_kernel(const Tensor &a, const Tensor &b, const Tensor &pairs) {
   check_pairs("pair_dot", pairs);
   check_shape("pair_dot", "a", a, -1, -1);
   check_shape("pair_dot", "b", b, -1, a.size(1));
   check_floating("pair_dot", "a", a);
   check_dtype("pair_dot", "b", b, a.scalar_type());
+  check_devices("pair_dot", {&a, &b, &pairs});
   const Tensor left = a.contiguous(), right = b.contiguous(), list = pairs.contiguous();
   Tensor products = at::empty({list.size(1)}, left.options());
   AT_DISPATCH_FLOATING_TYPES(left.scalar_type(), "pair_dot", [&] {
+    if constexpr (device_kernels) {
+      if (on_device(left)) {
+        return run_on_device("pair_dot", left, [&](loremd::cuda::Stream stream) {
+          loremd::cuda::pair_dot(pair_list(list, left.size(0), right.size(0)),
+                                 left.const_data_ptr<scalar_t>(), right.const_data_ptr<scalar_t>(),
+                                 left.size(1), products.mutable_data_ptr<scalar_t>(), stream);
+        });
+      }
+    }
     run_core("pair_dot", [&] {
       loremd::pair_dot(pair_list(list, left.size(0), right.size(0)),
                        left.const_data_ptr<scalar_t>(), right.const_data_ptr<scalar_t>(),
@@ -103,9 +127,8 @@ void check_screening(const char *op, const Tensor &x, int64_t derivative) {
 
 // out = kernel(n, x, out) in parallel, a part of the values each
 template <class Kernel>
-Tensor for_each_value(const char *op, const Tensor &x, Kernel &&kernel) {
+Tensor for_each_value(const char *op, const Tensor &values, Kernel &&kernel) {
   constexpr int64_t fewest = 4096;  // some 20 us of work
-  const Tensor values = x.contiguous();
   Tensor results = at::empty_like(values);
   const double *from = values.const_data_ptr<double>();
   double *to = results.mutable_data_ptr<double>();
@@ -115,20 +138,48 @@ Tensor for_each_value(const char *op, const Tensor &x, Kernel &&kernel) {
   return results;
 }
 
-Tensor gamma_tail_cpu(const Tensor &x, double a, double b, int64_t derivative) {
+// The same for all of them at once, on a device.
+template <class Kernel>
+Tensor on_all_values(const char *op, const Tensor &values, Kernel &&kernel) {
+  Tensor results = at::empty_like(values);
+  run_on_device(op, values, [&](loremd::cuda::Stream stream) {
+    kernel(values.numel(), values.const_data_ptr<double>(), results.mutable_data_ptr<double>(),
+           stream);
+  });
+  return results;
+}
+
+Tensor gamma_tail_kernel(const Tensor &x, double a, double b, int64_t derivative) {
   check_screening("gamma_tail", x, derivative);
-  return for_each_value("gamma_tail", x, [&](int64_t n, const double *from, double *to) {
-    loremd::gamma_tail(n, from, {a, b}, static_cast<int>(derivative), to);
+  const Tensor values = x.contiguous();
+  const auto order = static_cast<int>(derivative);
+  if constexpr (device_kernels) {
+    if (on_device(x)) {
+      return on_all_values("gamma_tail", values, [&](auto n, auto from, auto to, auto stream) {
+        loremd::cuda::gamma_tail(n, from, {a, b}, order, to, stream);
+      });
+    }
+  }
+  return for_each_value("gamma_tail", values, [&](int64_t n, const double *from, double *to) {
+    loremd::gamma_tail(n, from, {a, b}, order, to);
   });
 }
 
-Tensor compact_sharp_cpu(const Tensor &x, double range, const Tensor &series, int64_t derivative) {
+Tensor compact_sharp_kernel(const Tensor &x, double range, const Tensor &series,
+                            int64_t derivative) {
   check_screening("compact_sharp", x, derivative);
-  const Tensor terms = series_of("compact_sharp", "series", series);
+  const Tensor values = x.contiguous(), terms = series_of("compact_sharp", "series", series);
   std::optional<loremd::CompactSharp> sharp;
   run_core("compact_sharp",
            [&] { sharp.emplace(range, even_series(terms), static_cast<int>(derivative)); });
-  return for_each_value("compact_sharp", x, [&](int64_t n, const double *from, double *to) {
+  if constexpr (device_kernels) {
+    if (on_device(x)) {
+      return on_all_values("compact_sharp", values, [&](auto n, auto from, auto to, auto stream) {
+        loremd::cuda::compact_sharp(n, from, *sharp, to, stream);
+      });
+    }
+  }
+  return for_each_value("compact_sharp", values, [&](int64_t n, const double *from, double *to) {
     sharp->evaluate(n, from, to);
   });
 }
@@ -212,11 +263,11 @@ struct PairDot : torch::autograd::Function<PairDot> {
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(loremd, CPU, m) {
-  m.impl("pair_sum", pair_sum_cpu);
-  m.impl("pair_dot", pair_dot_cpu);
-  m.impl("gamma_tail", gamma_tail_cpu);
-  m.impl("compact_sharp", compact_sharp_cpu);
+LOREMD_KERNELS(m) {
+  m.impl("pair_sum", pair_sum_kernel);
+  m.impl("pair_dot", pair_dot_kernel);
+  m.impl("gamma_tail", gamma_tail_kernel);
+  m.impl("compact_sharp", compact_sharp_kernel);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {

@@ -8,6 +8,8 @@
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
+#include "device_call.hpp"
+#include "features/cuda.hpp"
 #include "features/equivariant_dense.hpp"
 #include "spherical_argument.hpp"
 
@@ -23,9 +25,10 @@ Tensor equivariant_dense_weights(const Tensor &t, const Tensor &grad) {
 
 namespace {
 
-Tensor equivariant_dense_cpu(const Tensor &t, const Tensor &weight) {
+Tensor equivariant_dense_kernel(const Tensor &t, const Tensor &weight) {
   const char *op = "equivariant_dense";
   const SphericalArgument argument(op, "t", t);
+  check_devices(op, {&t, &weight});
   TORCH_CHECK_VALUE(
       weight.dim() == 3 && weight.size(0) == argument.degree + 1 && weight.size(1) == t.size(2),
       "loremd::", op, ": expected weight of shape (", argument.degree + 1, ", ", t.size(2),
@@ -36,6 +39,15 @@ Tensor equivariant_dense_cpu(const Tensor &t, const Tensor &weight) {
                                  static_cast<int>(weight.size(2))};
   Tensor out = at::empty({t.size(0), t.size(1), weight.size(2)}, t.options());
   AT_DISPATCH_FLOATING_TYPES(t.scalar_type(), "equivariant_dense", [&] {
+    if constexpr (device_kernels) {
+      if (on_device(t)) {
+        return run_on_device(op, t, [&](loremd::cuda::Stream stream) {
+          loremd::cuda::equivariant_dense<scalar_t>(shape, t.size(0), argument.from<scalar_t>(0),
+                                                    w.const_data_ptr<scalar_t>(),
+                                                    result_from<scalar_t>(out, 0), stream);
+        });
+      }
+    }
     at::parallel_for(0, t.size(0), atoms_per_task, [&](int64_t begin, int64_t end) {
       loremd::equivariant_dense<scalar_t>(shape, end - begin, argument.from<scalar_t>(begin),
                                           w.const_data_ptr<scalar_t>(),
@@ -45,13 +57,31 @@ Tensor equivariant_dense_cpu(const Tensor &t, const Tensor &weight) {
   return out;
 }
 
-Tensor equivariant_dense_weights_cpu(const Tensor &t, const Tensor &grad) {
+template <class T>
+Tensor weights_on_device(const char *op, const loremd::DenseShape &shape, const Tensor &t,
+                         const SphericalArgument &argument, const SphericalArgument &grad) {
+  Tensor sums =
+      at::zeros({shape.degree + 1, shape.inputs, shape.outputs}, t.options().dtype(at::kDouble));
+  const Tensor space = workspace(loremd::cuda::sum_size(t.size(0), sums.numel()), t);
+  run_on_device(op, t, [&](loremd::cuda::Stream stream) {
+    loremd::cuda::equivariant_dense_weights<T>(shape, t.size(0), argument.from<T>(0),
+                                               grad.from<T>(0), space.mutable_data_ptr<double>(),
+                                               sums.mutable_data_ptr<double>(), stream);
+  });
+  return sums.to(t.scalar_type());
+}
+
+Tensor equivariant_dense_weights_kernel(const Tensor &t, const Tensor &grad) {
   const char *op = "equivariant_dense_weights";
   const SphericalArgument argument(op, "t", t), with(op, "grad", grad, t, false);
+  check_devices(op, {&t, &grad});
   TORCH_CHECK_VALUE(with.degree == argument.degree, "loremd::", op, ": expected grad with ",
                     t.size(1), " components, got shape ", grad.sizes());
   const loremd::DenseShape shape{argument.degree, argument.features(), with.features()};
   return AT_DISPATCH_FLOATING_TYPES(t.scalar_type(), "equivariant_dense_weights", [&] {
+    if constexpr (device_kernels) {
+      if (on_device(t)) return weights_on_device<scalar_t>(op, shape, t, argument, with);
+    }
     return sum_over_atoms(op, t.size(0), {shape.degree + 1, shape.inputs, shape.outputs},
                           t.options(), [&](int64_t atom, int64_t atoms, double *sums) {
                             loremd::equivariant_dense_weights<scalar_t>(
@@ -100,9 +130,9 @@ struct EquivariantDenseWeights : torch::autograd::Function<EquivariantDenseWeigh
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(loremd, CPU, m) {
-  m.impl("equivariant_dense", equivariant_dense_cpu);
-  m.impl("equivariant_dense_weights", equivariant_dense_weights_cpu);
+LOREMD_KERNELS(m) {
+  m.impl("equivariant_dense", equivariant_dense_kernel);
+  m.impl("equivariant_dense_weights", equivariant_dense_weights_kernel);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {

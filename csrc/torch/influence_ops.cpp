@@ -5,8 +5,10 @@
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
+#include "device_call.hpp"
 #include "dispatch.hpp"
 #include "distributed_mesh.hpp"
+#include "mesh/cuda.hpp"
 #include "mesh/influence.hpp"
 #include "support.hpp"
 
@@ -120,6 +122,7 @@ void with_call(const char *op, const Tensor &metric, const Tensor &direction, co
                Body &&body) {
   check_matrix(op, "metric", metric);
   if (direction.defined()) check_matrix(op, "direction", direction);
+  check_devices(op, {&metric, &direction});
   const Tensor g = metric.contiguous(), h = direction.defined() ? direction.contiguous() : Tensor(),
                window = series_of(op, "window", table.window),
                interaction = series_of(op, "interaction", table.interaction);
@@ -138,6 +141,15 @@ Tensor influence_any(const char *op, const Tensor &metric, const Tensor &directi
     loremd::check_order(call.order);
     loremd::check_mesh(call.points, call.order);  // before anything of that size is allocated
     influence = at::empty(call.frequencies().lengths(), metric.options());
+    if constexpr (device_kernels) {
+      if (on_device(metric)) {
+        const Tensor space = workspace(loremd::cuda::influence_workspace(call), metric);
+        return run_on_device(op, metric, [&](loremd::cuda::Stream stream) {
+          loremd::cuda::influence_sum(call, space.mutable_data_ptr<double>(),
+                                      influence.mutable_data_ptr<double>(), stream);
+        });
+      }
+    }
     loremd::influence_sum(call, influence.mutable_data_ptr<double>());
   });
   return influence;
@@ -146,6 +158,7 @@ Tensor influence_any(const char *op, const Tensor &metric, const Tensor &directi
 Tensor gradient_any(const char *op, const Tensor &metric, const Tensor &direction,
                     const Tensor &weights, const Table &table) {
   check_dtype(op, "weights", weights, at::kDouble);
+  check_devices(op, {&metric, &weights});
   const Tensor w = weights.contiguous();
   Tensor gradient = at::empty({3, 3}, metric.options());
   with_call(op, metric, direction, table, [&](const loremd::InfluenceCall &call) {
@@ -153,31 +166,41 @@ Tensor gradient_any(const char *op, const Tensor &metric, const Tensor &directio
     TORCH_CHECK_VALUE(w.sizes() == at::IntArrayRef(call.frequencies().lengths()), "loremd::", op,
                       ": weights of shape ", w.sizes(), " do not belong to a mesh of ", nx, " x ",
                       ny, " x ", nz);
+    if constexpr (device_kernels) {
+      if (on_device(metric)) {
+        const Tensor space = workspace(loremd::cuda::influence_workspace(call), metric);
+        return run_on_device(op, metric, [&](loremd::cuda::Stream stream) {
+          loremd::cuda::influence_sum_gradient(call, w.const_data_ptr<double>(),
+                                               space.mutable_data_ptr<double>(),
+                                               gradient.mutable_data_ptr<double>(), stream);
+        });
+      }
+    }
     loremd::influence_sum_gradient(call, w.const_data_ptr<double>(),
                                    gradient.mutable_data_ptr<double>());
   });
   return gradient;
 }
 
-Tensor influence_sum_cpu(const Tensor &metric, LOREMD_TABLE_ARGUMENTS) {
+Tensor influence_sum_kernel(const Tensor &metric, LOREMD_TABLE_ARGUMENTS) {
   return influence_any("influence_sum", metric, {},
                        {mesh_shape, order, range, window, interaction, comm});
 }
 
-Tensor influence_sum_directional_cpu(const Tensor &metric, const Tensor &direction,
-                                     LOREMD_TABLE_ARGUMENTS) {
+Tensor influence_sum_directional_kernel(const Tensor &metric, const Tensor &direction,
+                                        LOREMD_TABLE_ARGUMENTS) {
   return influence_any("influence_sum_directional", metric, direction,
                        {mesh_shape, order, range, window, interaction, comm});
 }
 
-Tensor influence_sum_gradient_cpu(const Tensor &metric, const Tensor &weights,
-                                  LOREMD_TABLE_ARGUMENTS) {
+Tensor influence_sum_gradient_kernel(const Tensor &metric, const Tensor &weights,
+                                     LOREMD_TABLE_ARGUMENTS) {
   return gradient_any("influence_sum_gradient", metric, {}, weights,
                       {mesh_shape, order, range, window, interaction, comm});
 }
 
-Tensor influence_sum_gradient_directional_cpu(const Tensor &metric, const Tensor &direction,
-                                              const Tensor &weights, LOREMD_TABLE_ARGUMENTS) {
+Tensor influence_sum_gradient_directional_kernel(const Tensor &metric, const Tensor &direction,
+                                                 const Tensor &weights, LOREMD_TABLE_ARGUMENTS) {
   return gradient_any("influence_sum_gradient_directional", metric, direction, weights,
                       {mesh_shape, order, range, window, interaction, comm});
 }
@@ -277,11 +300,11 @@ struct InfluenceSumGradientDirectional
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(loremd, CPU, m) {
-  m.impl("influence_sum", influence_sum_cpu);
-  m.impl("influence_sum_directional", influence_sum_directional_cpu);
-  m.impl("influence_sum_gradient", influence_sum_gradient_cpu);
-  m.impl("influence_sum_gradient_directional", influence_sum_gradient_directional_cpu);
+LOREMD_KERNELS(m) {
+  m.impl("influence_sum", influence_sum_kernel);
+  m.impl("influence_sum_directional", influence_sum_directional_kernel);
+  m.impl("influence_sum_gradient", influence_sum_gradient_kernel);
+  m.impl("influence_sum_gradient_directional", influence_sum_gradient_directional_kernel);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {

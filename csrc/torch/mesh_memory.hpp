@@ -16,6 +16,7 @@ namespace loremd_torch {
 // along x, which jump from plane to plane, miss fewer page addresses.
 inline at::Tensor empty_mesh(int64_t values, const at::TensorOptions &options) {
   at::Tensor mesh = at::empty({values}, options);
+  if (!mesh.device().is_cpu()) return mesh;
 #ifdef __linux__
   constexpr uintptr_t page = 4096, huge_page = 1 << 21;
   const auto begin = reinterpret_cast<uintptr_t>(mesh.mutable_data_ptr());

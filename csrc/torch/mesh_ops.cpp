@@ -10,6 +10,8 @@
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
+#include "device_call.hpp"
+#include "device_mesh.hpp"
 #include "mesh/interpolate.hpp"
 #include "mesh/spread.hpp"
 #include "mesh_call.hpp"
@@ -58,11 +60,12 @@ Tensor interpolate_gradient_directional(const Tensor &fractions, const Tensor &d
 
 namespace {
 
-// ---- checks and CPU implementations ----
+// ---- checks ----
 
 void check_points(const char *op, const Tensor &fractions, const Tensor &directions) {
   check_shape(op, "fractions", fractions, -1, 3);
   check_dtype(op, "fractions", fractions, at::kDouble);
+  check_devices(op, {&fractions, &directions});
   if (!directions.defined()) return;
   check_shape(op, "directions", directions, fractions.size(0), 3);
   check_dtype(op, "directions", directions, at::kDouble);
@@ -101,6 +104,16 @@ struct Arguments {
     return {fractions, directions, {points[0], points[1], points[2]}, channels, order, window};
   }
 
+  // The same on a device, with the derivatives that the op needs.
+  template <class T>
+  DeviceMesh<T> device_mesh(at::IntArrayRef points, int64_t channels, int derivatives) const {
+    return {op,    fractions, {points[0], points[1], points[2]},           channels,
+            order, window,    derivatives + (directions.defined() ? 1 : 0)};
+  }
+  Tensor contiguous_directions() const {
+    return directions.defined() ? directions.contiguous() : Tensor();
+  }
+
   // Calls body(call, mesh in its layout, ready to interpolate from).
   template <class T, class Body>
   void with_packed(const Tensor &mesh, Body &&body) const {
@@ -113,6 +126,51 @@ struct Arguments {
   }
 };
 
+// ---- on a device ----
+
+Tensor spread_on_device(const Arguments &arguments, const Tensor &charges,
+                        at::IntArrayRef mesh_shape) {
+  Tensor result;
+  AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "spread", [&] {
+    run_core(arguments.op, [&] {
+      const auto mesh = arguments.device_mesh<scalar_t>(mesh_shape, charges.size(1), 0);
+      result = mesh.compact(mesh.spread(charges, arguments.contiguous_directions()));
+    });
+  });
+  return result;
+}
+
+void interpolate_on_device(const Arguments &arguments, const Tensor &from, Tensor &values) {
+  AT_DISPATCH_FLOATING_TYPES(from.scalar_type(), "interpolate", [&] {
+    run_core(arguments.op, [&] {
+      const auto mesh = arguments.device_mesh<scalar_t>(from.sizes(), from.size(3), 0);
+      mesh.interpolate(mesh.pack(from), arguments.contiguous_directions(), values);
+    });
+  });
+}
+
+// `values` may be undefined.
+void gradient_on_device(const Arguments &arguments, const Tensor &from, const Tensor &charges,
+                        Tensor values, Tensor &gradient) {
+  AT_DISPATCH_FLOATING_TYPES(from.scalar_type(), "interpolate_gradient", [&] {
+    run_core(arguments.op, [&] {
+      const auto mesh = arguments.device_mesh<scalar_t>(from.sizes(), from.size(3), 1);
+      const Tensor packed = mesh.pack(from);
+      if (arguments.directions.defined()) {
+        return mesh.gradient_along_directions(packed, arguments.contiguous_directions(), charges,
+                                              gradient);
+      }
+      if (!values.defined()) values = at::empty(charges.sizes(), charges.options());
+      Tensor field = at::empty({charges.size(0), 3, charges.size(1)}, charges.options());
+      mesh.interpolate_field(packed, values, field);
+      gradient.zero_();
+      mesh.add_field_gradient(arguments.op, field, charges, gradient);
+    });
+  });
+}
+
+// ---- on any ----
+
 Tensor spread_any(const Arguments &arguments, const Tensor &charges, at::IntArrayRef mesh_shape) {
   const char *op = arguments.op;
   check_charges(op, charges, arguments.fractions.size(0));
@@ -121,8 +179,12 @@ Tensor spread_any(const Arguments &arguments, const Tensor &charges, at::IntArra
     TORCH_CHECK_VALUE(n > 0, "loremd::", op, ": mesh shape ", mesh_shape,
                       " must be three positive numbers");
   }
+  check_devices(op, {&arguments.fractions, &charges});
   const Tensor q = charges.contiguous();
   const int64_t channels = charges.size(1);
+  if constexpr (device_kernels) {
+    if (on_device(charges)) return spread_on_device(arguments, q, mesh_shape);
+  }
   Tensor mesh = empty_mesh(nx * ny * nz * channels, charges.options()).view({nx, ny, nz, channels});
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "spread", [&] {
     run_core(op, [&] {
@@ -140,7 +202,14 @@ Tensor spread_any(const Arguments &arguments, const Tensor &charges, at::IntArra
 
 Tensor interpolate_any(const Arguments &arguments, const Tensor &mesh) {
   check_mesh(arguments.op, mesh);
+  check_devices(arguments.op, {&arguments.fractions, &mesh});
   Tensor values = at::empty({arguments.fractions.size(0), mesh.size(3)}, mesh.options());
+  if constexpr (device_kernels) {
+    if (on_device(mesh)) {
+      interpolate_on_device(arguments, mesh, values);
+      return values;
+    }
+  }
   AT_DISPATCH_FLOATING_TYPES(mesh.scalar_type(), "interpolate", [&] {
     scalar_t *to = values.mutable_data_ptr<scalar_t>();
     arguments.with_packed<scalar_t>(mesh, [&](const auto &call, const scalar_t *from) {
@@ -156,9 +225,16 @@ std::tuple<Tensor, Tensor> gradient_any(const Arguments &arguments, const Tensor
   check_mesh(arguments.op, mesh);
   check_shape(arguments.op, "charges", charges, arguments.fractions.size(0), mesh.size(3));
   check_dtype(arguments.op, "charges", charges, mesh.scalar_type());
+  check_devices(arguments.op, {&arguments.fractions, &mesh, &charges});
   const Tensor q = charges.contiguous();
   Tensor gradient = at::empty(arguments.fractions.sizes(), arguments.fractions.options());
   Tensor values = with_values ? at::empty(q.sizes(), q.options()) : Tensor();
+  if constexpr (device_kernels) {
+    if (on_device(mesh)) {
+      gradient_on_device(arguments, mesh, q, values, gradient);
+      return {values, gradient};
+    }
+  }
   AT_DISPATCH_FLOATING_TYPES(mesh.scalar_type(), "interpolate_gradient", [&] {
     const scalar_t *with = q.const_data_ptr<scalar_t>();
     scalar_t *values_to = with_values ? values.mutable_data_ptr<scalar_t>() : nullptr;
@@ -171,46 +247,47 @@ std::tuple<Tensor, Tensor> gradient_any(const Arguments &arguments, const Tensor
   return {values, gradient};
 }
 
-Tensor spread_cpu(const Tensor &fractions, const Tensor &charges, at::IntArrayRef mesh_shape,
-                  int64_t order, const OptionalTensor &window) {
+Tensor spread_kernel(const Tensor &fractions, const Tensor &charges, at::IntArrayRef mesh_shape,
+                     int64_t order, const OptionalTensor &window) {
   return spread_any({"spread", fractions, {}, order, window}, charges, mesh_shape);
 }
 
-Tensor spread_directional_cpu(const Tensor &fractions, const Tensor &directions,
-                              const Tensor &charges, at::IntArrayRef mesh_shape, int64_t order,
-                              const OptionalTensor &window) {
+Tensor spread_directional_kernel(const Tensor &fractions, const Tensor &directions,
+                                 const Tensor &charges, at::IntArrayRef mesh_shape, int64_t order,
+                                 const OptionalTensor &window) {
   return spread_any({"spread_directional", fractions, directions, order, window}, charges,
                     mesh_shape);
 }
 
-Tensor interpolate_cpu(const Tensor &fractions, const Tensor &mesh, int64_t order,
-                       const OptionalTensor &window) {
+Tensor interpolate_kernel(const Tensor &fractions, const Tensor &mesh, int64_t order,
+                          const OptionalTensor &window) {
   return interpolate_any({"interpolate", fractions, {}, order, window}, mesh);
 }
 
-Tensor interpolate_directional_cpu(const Tensor &fractions, const Tensor &directions,
-                                   const Tensor &mesh, int64_t order,
-                                   const OptionalTensor &window) {
+Tensor interpolate_directional_kernel(const Tensor &fractions, const Tensor &directions,
+                                      const Tensor &mesh, int64_t order,
+                                      const OptionalTensor &window) {
   return interpolate_any({"interpolate_directional", fractions, directions, order, window}, mesh);
 }
 
-Tensor interpolate_gradient_cpu(const Tensor &fractions, const Tensor &mesh, const Tensor &charges,
-                                int64_t order, const OptionalTensor &window) {
+Tensor interpolate_gradient_kernel(const Tensor &fractions, const Tensor &mesh,
+                                   const Tensor &charges, int64_t order,
+                                   const OptionalTensor &window) {
   return std::get<1>(
       gradient_any({"interpolate_gradient", fractions, {}, order, window}, mesh, charges, false));
 }
 
-std::tuple<Tensor, Tensor> interpolate_with_gradient_cpu(const Tensor &fractions,
-                                                         const Tensor &mesh, const Tensor &charges,
-                                                         int64_t order,
-                                                         const OptionalTensor &window) {
+std::tuple<Tensor, Tensor> interpolate_with_gradient_kernel(const Tensor &fractions,
+                                                            const Tensor &mesh,
+                                                            const Tensor &charges, int64_t order,
+                                                            const OptionalTensor &window) {
   return gradient_any({"interpolate_with_gradient", fractions, {}, order, window}, mesh, charges,
                       true);
 }
 
-Tensor interpolate_gradient_directional_cpu(const Tensor &fractions, const Tensor &directions,
-                                            const Tensor &mesh, const Tensor &charges,
-                                            int64_t order, const OptionalTensor &window) {
+Tensor interpolate_gradient_directional_kernel(const Tensor &fractions, const Tensor &directions,
+                                               const Tensor &mesh, const Tensor &charges,
+                                               int64_t order, const OptionalTensor &window) {
   return std::get<1>(
       gradient_any({"interpolate_gradient_directional", fractions, directions, order, window}, mesh,
                    charges, false));
@@ -425,14 +502,14 @@ struct InterpolateGradientDirectional : torch::autograd::Function<InterpolateGra
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(loremd, CPU, m) {
-  m.impl("spread", spread_cpu);
-  m.impl("spread_directional", spread_directional_cpu);
-  m.impl("interpolate", interpolate_cpu);
-  m.impl("interpolate_directional", interpolate_directional_cpu);
-  m.impl("interpolate_gradient", interpolate_gradient_cpu);
-  m.impl("interpolate_with_gradient", interpolate_with_gradient_cpu);
-  m.impl("interpolate_gradient_directional", interpolate_gradient_directional_cpu);
+LOREMD_KERNELS(m) {
+  m.impl("spread", spread_kernel);
+  m.impl("spread_directional", spread_directional_kernel);
+  m.impl("interpolate", interpolate_kernel);
+  m.impl("interpolate_directional", interpolate_directional_kernel);
+  m.impl("interpolate_gradient", interpolate_gradient_kernel);
+  m.impl("interpolate_with_gradient", interpolate_with_gradient_kernel);
+  m.impl("interpolate_gradient_directional", interpolate_gradient_directional_kernel);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {

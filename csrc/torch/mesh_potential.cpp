@@ -14,6 +14,7 @@
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/view_as_real.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <ATen/record_function.h>
@@ -21,6 +22,8 @@
 #include <torch/library.h>
 
 #include "convolution.hpp"
+#include "device_call.hpp"
+#include "device_mesh.hpp"
 #include "distributed_mesh.hpp"
 #include "mesh/interpolate.hpp"
 #include "mesh/layout.hpp"
@@ -210,6 +213,78 @@ class Meshes {
   std::optional<DistributedMesh<T>> parts_;
 };
 
+// ---- on a device, in one process ----
+
+template <class T>
+class DeviceMeshes {
+ public:
+  DeviceMeshes(const char *op, const Tensor &fractions, const Tensor &charges,
+               const Tensor &influence, at::IntArrayRef mesh_shape, int64_t order,
+               const OptionalTensor &window)
+      : op_(op),
+        mesh_(op, fractions, mesh_points(op, mesh_shape), charges.size(1), order,
+              series_of(op, "window", window), 1),
+        layout_(loremd::mesh_layout(mesh_points(op, mesh_shape), charges.size(1),
+                                    static_cast<int>(order), sizeof(T))),
+        convolution_{mesh_.shape(), influence.contiguous()} {}
+
+  Convolution &convolution() { return convolution_; }
+
+  Tensor spread(const Tensor &charges) const {
+    RECORD_FUNCTION("loremd::spread", {});
+    return mesh_.spread(charges, {});
+  }
+
+  Tensor convolve(const Tensor &mesh) {
+    RECORD_FUNCTION("loremd::convolve", {});
+    const Tensor points = mesh_.points_of(mesh).permute({3, 0, 1, 2});
+    const auto [fields, spectrum] = convolve_on_device<T>(op_, convolution_, points);
+    points.copy_(fields);
+    return spectrum.defined() ? as_on_the_cpu(spectrum) : spectrum;
+  }
+
+  void interpolate(const Tensor &mesh, Tensor &values) const {
+    RECORD_FUNCTION("loremd::interpolate", {});
+    mesh_.interpolate(mesh, {}, values);
+  }
+
+  void interpolate_field(const Tensor &mesh, Tensor &values, Tensor &field) const {
+    RECORD_FUNCTION("loremd::interpolate", {});
+    mesh_.interpolate_field(mesh, values, field);
+  }
+
+  void interpolate_gradient(const Tensor &mesh, const Tensor &charges, Tensor &values,
+                            Tensor &gradient) const {
+    Tensor field = at::empty({charges.size(0), 3, charges.size(1)}, charges.options());
+    interpolate_field(mesh, values, field);
+    gradient.zero_();
+    add_field_gradient(field, charges, gradient);
+  }
+
+  void add_field_gradient(const Tensor &field, const Tensor &grad, Tensor &gradient) const {
+    mesh_.add_field_gradient(op_, field, grad, gradient);
+  }
+
+  Tensor by_influence(const Tensor &) const { return convolution_.correlation; }
+  void by_fractions(Tensor &) const {}
+
+ private:
+  // As long as what the CPU keeps, so that shapes do not depend on the device.
+  Tensor as_on_the_cpu(const Tensor &spectrum) const {
+    if (layout_.channels == 1) return spectrum.squeeze(0);
+    const Tensor kept = at::empty({layout_.size()}, convolution_.influence.options());
+    kept.narrow(0, 0, 2 * spectrum.numel()).copy_(at::view_as_real(spectrum).flatten());
+    return kept;
+  }
+
+  const char *op_;
+  DeviceMesh<T> mesh_;
+  loremd::MeshShape layout_;
+  Convolution convolution_;
+};
+
+// ---- on any ----
+
 void check_arguments(const char *op, const Tensor &fractions, const Tensor &charges,
                      const Tensor &influence, at::IntArrayRef mesh_shape, int64_t comm) {
   check_shape(op, "fractions", fractions, -1, 3);
@@ -217,6 +292,7 @@ void check_arguments(const char *op, const Tensor &fractions, const Tensor &char
   check_shape(op, "charges", charges, fractions.size(0), -1);
   check_floating(op, "charges", charges);
   check_dtype(op, "influence", influence, charges.scalar_type());
+  check_devices(op, {&fractions, &charges, &influence});
   const auto points = mesh_points(op, mesh_shape);
   if (is_half_spectrum(influence, points)) return;
   std::array<int64_t, 3> expected{points[0], points[1], points[2] / 2 + 1};
@@ -228,7 +304,7 @@ void check_arguments(const char *op, const Tensor &fractions, const Tensor &char
                     expected[2], ") for this mesh, got ", influence.sizes());
 }
 
-// Calls body(Meshes<T>&) for the dtype of the charges.
+// Calls body(Meshes<T>& or DeviceMeshes<T>&) for the dtype of the charges.
 template <class Body>
 void with_meshes(const char *op, const Tensor &fractions, const Tensor &charges,
                  const Tensor &influence, at::IntArrayRef mesh_shape, int64_t order,
@@ -237,6 +313,13 @@ void with_meshes(const char *op, const Tensor &fractions, const Tensor &charges,
   if (charges.size(1) == 0) return;
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "mesh_potential", [&] {
     run_core(op, [&] {
+      if constexpr (device_kernels) {
+        if (on_device(charges) && !on_several_ranks(op, comm)) {
+          DeviceMeshes<scalar_t> meshes(op, fractions, charges, influence, mesh_shape, order,
+                                        window);
+          return body(meshes);
+        }
+      }
       Meshes<scalar_t> meshes(op, fractions, charges, influence, mesh_shape, order, window, comm);
       body(meshes);
     });
@@ -246,11 +329,12 @@ void with_meshes(const char *op, const Tensor &fractions, const Tensor &charges,
 // What mesh_bytes tells.
 thread_local int64_t bytes_held = 0;
 
-void count_bytes(const Tensor &influence, const Tensor &spectrum) {
+void count_bytes(const Tensor &influence, const Tensor &mesh, const Tensor &spectrum) {
   bytes_held = static_cast<int64_t>(influence.nbytes());
-  for (const Tensor &mesh : kept_meshes()) {
-    if (mesh.defined()) bytes_held += static_cast<int64_t>(mesh.nbytes());
+  for (const Tensor &kept : kept_meshes()) {
+    if (kept.defined()) bytes_held += static_cast<int64_t>(kept.nbytes());
   }
+  if (on_device(mesh)) bytes_held += static_cast<int64_t>(mesh.nbytes());
   if (spectrum.defined()) bytes_held += static_cast<int64_t>(spectrum.nbytes());
 }
 
@@ -263,10 +347,21 @@ Tensor none(const Tensor &like) {
   return at::empty({0}, like.options());
 }
 
-std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_cpu(
+// Several ranks exchange meshes through the memory of the host, and work on them there.
+bool goes_through_host(const char *op, const Tensor &charges, int64_t comm) {
+  return !charges.device().is_cpu() && on_several_ranks(op, comm);
+}
+
+std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
     const Tensor &fractions, const Tensor &charges, const Tensor &influence,
     at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
     bool with_field, bool with_spectrum) {
+  if (goes_through_host("mesh_potential", charges, comm)) {
+    const auto [values, field, spectrum] =
+        mesh_potential_forward_kernel(fractions.cpu(), charges.cpu(), influence.cpu(), mesh_shape,
+                                      order, window, comm, with_field, with_spectrum);
+    return {values.to(charges.device()), field.to(charges.device()), spectrum.to(charges.device())};
+  }
   const int64_t n = charges.size(0), channels = charges.size(1);
   Tensor values = at::empty({n, channels}, charges.options());
   Tensor field = with_field ? empty_mesh(3 * n * channels, charges.options()).view({n, 3, channels})
@@ -277,7 +372,7 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_cpu(
                 meshes.convolution().keep_spectrum = with_spectrum;
                 const Tensor mesh = meshes.spread(charges);
                 spectrum = meshes.convolve(mesh);
-                count_bytes(influence, spectrum);
+                count_bytes(influence, mesh, spectrum);
                 if (with_field) {
                   meshes.interpolate_field(mesh, values, field);
                 } else {
@@ -287,18 +382,25 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_cpu(
   return {values, field, spectrum.defined() ? spectrum : none(charges)};
 }
 
-Tensor mesh_potential_cpu(const Tensor &fractions, const Tensor &charges, const Tensor &influence,
-                          at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window,
-                          int64_t comm) {
-  return std::get<0>(mesh_potential_forward_cpu(fractions, charges, influence, mesh_shape, order,
-                                                window, comm, false, false));
+Tensor mesh_potential_kernel(const Tensor &fractions, const Tensor &charges,
+                             const Tensor &influence, at::IntArrayRef mesh_shape, int64_t order,
+                             const OptionalTensor &window, int64_t comm) {
+  return std::get<0>(mesh_potential_forward_kernel(fractions, charges, influence, mesh_shape, order,
+                                                   window, comm, false, false));
 }
 
-std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward_cpu(
+std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward_kernel(
     const Tensor &fractions, const Tensor &charges, const Tensor &influence,
     at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
     const Tensor &field, const Tensor &spectrum, const Tensor &grad) {
   const char *op = "mesh_potential_backward";
+  if (goes_through_host(op, charges, comm)) {
+    const auto [by_fractions, by_charges, by_influence] = mesh_potential_backward_kernel(
+        fractions.cpu(), charges.cpu(), influence.cpu(), mesh_shape, order, window, comm,
+        field.cpu(), spectrum.cpu(), grad.cpu());
+    return {by_fractions.to(charges.device()), by_charges.to(charges.device()),
+            by_influence.to(charges.device())};
+  }
   check_shape(op, "grad", grad, charges.size(0), charges.size(1));
   check_dtype(op, "grad", grad, charges.scalar_type());
   Tensor by_charges = at::empty(charges.sizes(), charges.options());
@@ -325,7 +427,7 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward_cpu(
   return {by_fractions, by_charges, by_influence};
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_cpu(
+std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_kernel(
     const Tensor &fractions, const Tensor &charges, const Tensor &influence,
     at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
     bool with_correlation) {
@@ -345,11 +447,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_cpu(
   return {(charges * values).sum(at::kDouble), values, gradient, correlation};
 }
 
-Tensor mesh_energy_cpu(const Tensor &fractions, const Tensor &charges, const Tensor &influence,
-                       at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window,
-                       int64_t comm) {
-  return std::get<0>(mesh_energy_forward_cpu(fractions, charges, influence, mesh_shape, order,
-                                             window, comm, false));
+Tensor mesh_energy_kernel(const Tensor &fractions, const Tensor &charges, const Tensor &influence,
+                          at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window,
+                          int64_t comm) {
+  return std::get<0>(mesh_energy_forward_kernel(fractions, charges, influence, mesh_shape, order,
+                                                window, comm, false));
 }
 
 // ---- shapes without data ----
@@ -553,12 +655,12 @@ Tensor mesh_energy_autograd(LOREMD_MESH_ARGUMENTS) {
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(loremd, CPU, m) {
-  m.impl("mesh_potential", mesh_potential_cpu);
-  m.impl("mesh_potential_forward", mesh_potential_forward_cpu);
-  m.impl("mesh_potential_backward", mesh_potential_backward_cpu);
-  m.impl("mesh_energy", mesh_energy_cpu);
-  m.impl("mesh_energy_forward", mesh_energy_forward_cpu);
+LOREMD_KERNELS(m) {
+  m.impl("mesh_potential", mesh_potential_kernel);
+  m.impl("mesh_potential_forward", mesh_potential_forward_kernel);
+  m.impl("mesh_potential_backward", mesh_potential_backward_kernel);
+  m.impl("mesh_energy", mesh_energy_kernel);
+  m.impl("mesh_energy_forward", mesh_energy_forward_kernel);
 }
 
 TORCH_LIBRARY_IMPL(loremd, CompositeExplicitAutograd, m) {

@@ -11,7 +11,10 @@
 #include <ATen/Parallel.h>
 #include <torch/library.h>
 
+#include "device_call.hpp"
+#include "edges/cuda.hpp"
 #include "edges/neighbor_density.hpp"
+#include "pair_rows.hpp"
 #include "support.hpp"
 
 namespace loremd_torch {
@@ -78,7 +81,8 @@ constexpr int64_t centres_per_sum = 256;  // float32 sums over more of them are 
 struct DensityCall {
   Tensor positions, cell, pairs, shifts, species, functions;
   loremd::DensityShape shape;
-  loremd::PairRows rows;
+  loremd::PairRows rows;  // for the CPU, or
+  std::optional<PairRowsOnDevice> device_rows;
   loremd::DensityGeometry geometry;
   int64_t n_out;
 
@@ -104,6 +108,13 @@ struct DensityCall {
                  shifts.stride(0), shifts.stride(1)},
                 &rows,
                 n};
+    if constexpr (device_kernels) {
+      if (on_device(positions)) {
+        run_core(op, [&] { loremd::check_density_shape(shape); });
+        device_rows.emplace(op, pairs, n_out);
+        return;
+      }
+    }
     run_core(op, [&] {
       loremd::check_density(shape, geometry);
       rows = loremd::rows_of_centres(list, pairs.size(1), n_out, n);
@@ -127,6 +138,7 @@ struct DensityCall {
 
  private:
   void check(const char *op) {
+    check_devices(op, {&positions, &cell, &pairs, &shifts, &species, &functions});
     check_shape(op, "positions", positions, -1, 3);
     check_dtype(op, "positions", positions, at::kDouble);
     check_shape(op, "cell", cell, 3, 3);
@@ -178,13 +190,14 @@ Tensor checked_grad(const char *op, const char *name, const Tensor &grad, const 
   TORCH_CHECK_VALUE(grad.sizes() == of.sizes(), "loremd::", op, ": expected ", name, " of shape ",
                     of.sizes(), ", got ", grad.sizes());
   check_dtype(op, name, grad, of.scalar_type());
+  check_devices(op, {&grad, &of});
   return grad.contiguous();
 }
 
-Density neighbor_density_cpu(const Tensor &positions, const Tensor &cell, const Tensor &pairs,
-                             const Tensor &shifts, const Tensor &species,
-                             const Tensor &coefficients, int64_t n_out, double cutoff,
-                             bool smooth) {
+Density neighbor_density_kernel(const Tensor &positions, const Tensor &cell, const Tensor &pairs,
+                                const Tensor &shifts, const Tensor &species,
+                                const Tensor &coefficients, int64_t n_out, double cutoff,
+                                bool smooth) {
   const char *op = "neighbor_density";
   const DensityCall call(op, positions, cell, pairs, shifts, species, coefficients, n_out,
                          shape_of(op, coefficients, cutoff, smooth));
@@ -192,6 +205,15 @@ Density neighbor_density_cpu(const Tensor &positions, const Tensor &cell, const 
   AT_DISPATCH_FLOATING_TYPES(coefficients.scalar_type(), "neighbor_density", [&] {
     scalar_t *to_radial = radial.mutable_data_ptr<scalar_t>();
     scalar_t *to_spherical = spherical.mutable_data_ptr<scalar_t>();
+    if constexpr (device_kernels) {
+      if (call.device_rows) {
+        return run_on_device(op, positions, [&](loremd::cuda::Stream stream) {
+          loremd::cuda::neighbor_density(call.shape, call.geometry, call.device_rows->view(), n_out,
+                                         call.coefficients<scalar_t>(), to_radial, to_spherical,
+                                         stream);
+        });
+      }
+    }
     at::parallel_for(0, n_out, centres_per_task, [&](int64_t begin, int64_t end) {
       run_core(op, [&] {
         loremd::neighbor_density(call.shape, call.geometry, call.coefficients<scalar_t>(), begin,
@@ -249,6 +271,25 @@ GradientSums sum_over_centres(const char *op, const DensityCall &call, bool want
   return sums[0];
 }
 
+// body(rows, workspace, gradient, stream) adds the gradients of all centres.
+template <class Body>
+GradientSums sum_on_device(const char *op, const DensityCall &call, bool want_coefficients,
+                           const Tensor &shifts, Body &&body) {
+  const GradientSums sums(call, want_coefficients, shifts);
+  const Tensor space = workspace(
+      loremd::cuda::density_workspace(call.shape, call.n_out, want_coefficients), call.positions);
+  const KeptVectors vectors(op, call.pairs, call.positions.size(0));
+  const loremd::cuda::DensityGradient gradient{
+      sums.positions.mutable_data_ptr<double>(), sums.cell.mutable_data_ptr<double>(),
+      shifts.numel() > 0 ? shifts.mutable_data_ptr<double>() : nullptr,
+      want_coefficients ? sums.coefficients.mutable_data_ptr<double>() : nullptr, vectors.data()};
+  run_on_device(op, call.positions, [&](loremd::cuda::Stream stream) {
+    body(call.device_rows->view(), space.mutable_data_ptr<double>(), gradient, stream);
+  });
+  vectors.collect(sums.positions);
+  return sums;
+}
+
 Tensor shifts_gradient(const DensityCall &call, bool wanted) {
   return at::zeros({wanted ? call.pairs.size(1) : 0, 3}, call.positions.options());
 }
@@ -260,12 +301,12 @@ Gradient gradient_of(const DensityCall &call, const GradientSums &sums) {
           sums.shifts};
 }
 
-Gradient neighbor_density_backward_cpu(const Tensor &positions, const Tensor &cell,
-                                       const Tensor &pairs, const Tensor &shifts,
-                                       const Tensor &species, const Tensor &coefficients,
-                                       int64_t n_out, double cutoff, bool smooth,
-                                       const Tensor &grad_radial, const Tensor &grad_spherical,
-                                       bool want_coefficients, bool want_shifts) {
+Gradient neighbor_density_backward_kernel(const Tensor &positions, const Tensor &cell,
+                                          const Tensor &pairs, const Tensor &shifts,
+                                          const Tensor &species, const Tensor &coefficients,
+                                          int64_t n_out, double cutoff, bool smooth,
+                                          const Tensor &grad_radial, const Tensor &grad_spherical,
+                                          bool want_coefficients, bool want_shifts) {
   const char *op = "neighbor_density_backward";
   const DensityCall call(op, positions, cell, pairs, shifts, species, coefficients, n_out,
                          shape_of(op, coefficients, cutoff, smooth));
@@ -274,6 +315,19 @@ Gradient neighbor_density_backward_cpu(const Tensor &positions, const Tensor &ce
   const Tensor by_spherical = checked_grad(op, "grad_spherical", grad_spherical, spherical);
   const Tensor by_shifts = shifts_gradient(call, want_shifts);
   return AT_DISPATCH_FLOATING_TYPES(coefficients.scalar_type(), "neighbor_density", [&] {
+    if constexpr (device_kernels) {
+      if (call.device_rows) {
+        return gradient_of(
+            call, sum_on_device(op, call, want_coefficients, by_shifts,
+                                [&](const auto &rows, double *space, const auto &to, auto stream) {
+                                  loremd::cuda::neighbor_density_gradient(
+                                      call.shape, call.geometry, rows, n_out,
+                                      call.coefficients<scalar_t>(),
+                                      by_radial.const_data_ptr<scalar_t>(),
+                                      by_spherical.const_data_ptr<scalar_t>(), space, to, stream);
+                                }));
+      }
+    }
     return gradient_of(
         call, sum_over_centres<scalar_t>(
                   op, call, want_coefficients, by_shifts,
@@ -286,12 +340,10 @@ Gradient neighbor_density_backward_cpu(const Tensor &positions, const Tensor &ce
   });
 }
 
-Along neighbor_density_backward_directional_cpu(const Tensor &positions, const Tensor &cell,
-                                                const Tensor &pairs, const Tensor &shifts,
-                                                const Tensor &species, const Tensor &coefficients,
-                                                int64_t n_out, double cutoff, bool smooth,
-                                                LOREMD_DIRECTION_ARGUMENTS, bool want_coefficients,
-                                                bool want_shifts) {
+Along neighbor_density_backward_directional_kernel(
+    const Tensor &positions, const Tensor &cell, const Tensor &pairs, const Tensor &shifts,
+    const Tensor &species, const Tensor &coefficients, int64_t n_out, double cutoff, bool smooth,
+    LOREMD_DIRECTION_ARGUMENTS, bool want_coefficients, bool want_shifts) {
   const char *op = "neighbor_density_backward_directional";
   const DensityCall call(op, positions, cell, pairs, shifts, species, coefficients, n_out,
                          shape_of(op, coefficients, cutoff, smooth));
@@ -313,6 +365,21 @@ Along neighbor_density_backward_directional_cpu(const Tensor &positions, const T
             v_coefficients.const_data_ptr<scalar_t>()};
         scalar_t *to_radial = radial.mutable_data_ptr<scalar_t>();
         scalar_t *to_spherical = spherical.mutable_data_ptr<scalar_t>();
+        if constexpr (device_kernels) {
+          if (call.device_rows) {
+            return gradient_of(
+                call,
+                sum_on_device(op, call, want_coefficients, by_shifts,
+                              [&](const auto &rows, double *space, const auto &to, auto stream) {
+                                loremd::cuda::neighbor_density_along(
+                                    call.shape, call.geometry, rows, n_out,
+                                    call.coefficients<scalar_t>(), direction,
+                                    by_radial.const_data_ptr<scalar_t>(),
+                                    by_spherical.const_data_ptr<scalar_t>(), to_radial,
+                                    to_spherical, space, to, stream);
+                              }));
+          }
+        }
         return gradient_of(
             call, sum_over_centres<scalar_t>(
                       op, call, want_coefficients, by_shifts,
@@ -327,17 +394,27 @@ Along neighbor_density_backward_directional_cpu(const Tensor &positions, const T
   return std::tuple_cat(gradient, Density{radial, spherical});
 }
 
-Density neighbor_density_tabulated_cpu(const Tensor &positions, const Tensor &cell,
-                                       const Tensor &pairs, const Tensor &shifts,
-                                       const Tensor &species, const Tensor &table, int64_t n_out,
-                                       double cutoff, int64_t n_radial, int64_t degrees,
-                                       int64_t features) {
+Density neighbor_density_tabulated_kernel(const Tensor &positions, const Tensor &cell,
+                                          const Tensor &pairs, const Tensor &shifts,
+                                          const Tensor &species, const Tensor &table, int64_t n_out,
+                                          double cutoff, int64_t n_radial, int64_t degrees,
+                                          int64_t features) {
   const char *op = "neighbor_density_tabulated";
   const DensityCall call(op, positions, cell, pairs, shifts, species, table, n_out,
                          shape_of(op, table, cutoff, n_radial, degrees, features));
   auto [radial, spherical] = call.zeros();
   float *to_radial = radial.mutable_data_ptr<float>();
   float *to_spherical = spherical.mutable_data_ptr<float>();
+  if constexpr (device_kernels) {
+    if (call.device_rows) {
+      run_on_device(op, positions, [&](loremd::cuda::Stream stream) {
+        loremd::cuda::neighbor_density_tabulated(call.shape, call.geometry,
+                                                 call.device_rows->view(), n_out, call.table(),
+                                                 to_radial, to_spherical, stream);
+      });
+      return {radial, spherical};
+    }
+  }
   at::parallel_for(0, n_out, centres_per_task, [&](int64_t begin, int64_t end) {
     run_core(op, [&] {
       loremd::neighbor_density_tabulated(call.shape, call.geometry, call.table(), begin, end,
@@ -347,21 +424,33 @@ Density neighbor_density_tabulated_cpu(const Tensor &positions, const Tensor &ce
   return {radial, spherical};
 }
 
-Geometric neighbor_density_tabulated_backward_cpu(const Tensor &positions, const Tensor &cell,
-                                                  const Tensor &pairs, const Tensor &shifts,
-                                                  const Tensor &species, const Tensor &table,
-                                                  int64_t n_out, double cutoff, int64_t n_radial,
-                                                  int64_t degrees, int64_t features,
-                                                  const Tensor &grad_radial,
-                                                  const Tensor &grad_spherical, bool want_shifts) {
+Geometric neighbor_density_tabulated_backward_kernel(
+    const Tensor &positions, const Tensor &cell, const Tensor &pairs, const Tensor &shifts,
+    const Tensor &species, const Tensor &table, int64_t n_out, double cutoff, int64_t n_radial,
+    int64_t degrees, int64_t features, const Tensor &grad_radial, const Tensor &grad_spherical,
+    bool want_shifts) {
   const char *op = "neighbor_density_tabulated_backward";
   const DensityCall call(op, positions, cell, pairs, shifts, species, table, n_out,
                          shape_of(op, table, cutoff, n_radial, degrees, features));
   const auto [radial, spherical] = call.zeros();
   const Tensor by_radial = checked_grad(op, "grad_radial", grad_radial, radial);
   const Tensor by_spherical = checked_grad(op, "grad_spherical", grad_spherical, spherical);
+  const Tensor by_shifts = shifts_gradient(call, want_shifts);
+  if constexpr (device_kernels) {
+    if (call.device_rows) {
+      const GradientSums sums =
+          sum_on_device(op, call, false, by_shifts,
+                        [&](const auto &rows, double *space, const auto &to, auto stream) {
+                          loremd::cuda::neighbor_density_tabulated_gradient(
+                              call.shape, call.geometry, rows, n_out, call.table(),
+                              by_radial.const_data_ptr<float>(),
+                              by_spherical.const_data_ptr<float>(), space, to, stream);
+                        });
+      return {sums.positions, sums.cell, sums.shifts};
+    }
+  }
   const GradientSums sums = sum_over_centres<float>(
-      op, call, false, shifts_gradient(call, want_shifts),
+      op, call, false, by_shifts,
       [&](int64_t begin, int64_t end, const loremd::DensityGradient<float> &to) {
         loremd::neighbor_density_tabulated_gradient(
             call.shape, call.geometry, call.table(), by_radial.const_data_ptr<float>(),
@@ -591,12 +680,12 @@ Density neighbor_density_tabulated_autograd(LOREMD_TABULATED_ARGUMENTS) {
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(loremd, CPU, m) {
-  m.impl("neighbor_density", neighbor_density_cpu);
-  m.impl("neighbor_density_backward", neighbor_density_backward_cpu);
-  m.impl("neighbor_density_backward_directional", neighbor_density_backward_directional_cpu);
-  m.impl("neighbor_density_tabulated", neighbor_density_tabulated_cpu);
-  m.impl("neighbor_density_tabulated_backward", neighbor_density_tabulated_backward_cpu);
+LOREMD_KERNELS(m) {
+  m.impl("neighbor_density", neighbor_density_kernel);
+  m.impl("neighbor_density_backward", neighbor_density_backward_kernel);
+  m.impl("neighbor_density_backward_directional", neighbor_density_backward_directional_kernel);
+  m.impl("neighbor_density_tabulated", neighbor_density_tabulated_kernel);
+  m.impl("neighbor_density_tabulated_backward", neighbor_density_tabulated_backward_kernel);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {

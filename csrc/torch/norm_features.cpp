@@ -7,6 +7,8 @@
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
+#include "device_call.hpp"
+#include "features/cuda.hpp"
 #include "features/norm_features.hpp"
 #include "spherical_argument.hpp"
 
@@ -45,6 +47,7 @@ struct NormCall {
 
   // `grad` of the norms, checked.
   Tensor checked(const Tensor &grad, const Tensor &t) const {
+    check_devices(op, {&t, &grad});
     check_shape(op, "grad", grad, atoms, columns);
     check_dtype(op, "grad", grad, t.scalar_type());
     return grad.contiguous();
@@ -57,10 +60,19 @@ struct NormCall {
   }
 };
 
-Tensor norm_features_cpu(const Tensor &t, double epsilon) {
+Tensor norm_features_kernel(const Tensor &t, double epsilon) {
   const NormCall call("norm_features", t, epsilon);
   Tensor norms = at::empty({call.atoms, call.columns}, t.options());
   AT_DISPATCH_FLOATING_TYPES(t.scalar_type(), "norm_features", [&] {
+    if constexpr (device_kernels) {
+      if (on_device(t)) {
+        return run_on_device(call.op, t, [&](loremd::cuda::Stream stream) {
+          loremd::cuda::norm_features<scalar_t>(call.shape, call.atoms,
+                                                call.argument.from<scalar_t>(0),
+                                                norms.mutable_data_ptr<scalar_t>(), stream);
+        });
+      }
+    }
     call.for_each_task([&](int64_t atom, int64_t atoms) {
       loremd::norm_features<scalar_t>(call.shape, atoms, call.argument.from<scalar_t>(atom),
                                       norms.mutable_data_ptr<scalar_t>() + atom * call.columns);
@@ -69,11 +81,20 @@ Tensor norm_features_cpu(const Tensor &t, double epsilon) {
   return norms;
 }
 
-Tensor norm_features_gradient_cpu(const Tensor &t, const Tensor &grad, double epsilon) {
+Tensor norm_features_gradient_kernel(const Tensor &t, const Tensor &grad, double epsilon) {
   const NormCall call("norm_features_gradient", t, epsilon);
   const Tensor weights = call.checked(grad, t);
   Tensor by_t = at::empty(t.sizes(), t.options());
   AT_DISPATCH_FLOATING_TYPES(t.scalar_type(), "norm_features_gradient", [&] {
+    if constexpr (device_kernels) {
+      if (on_device(t)) {
+        return run_on_device(call.op, t, [&](loremd::cuda::Stream stream) {
+          loremd::cuda::norm_features_gradient<scalar_t>(
+              call.shape, call.atoms, call.argument.from<scalar_t>(0),
+              weights.const_data_ptr<scalar_t>(), result_from<scalar_t>(by_t, 0), stream);
+        });
+      }
+    }
     call.for_each_task([&](int64_t atom, int64_t atoms) {
       loremd::norm_features_gradient<scalar_t>(
           call.shape, atoms, call.argument.from<scalar_t>(atom),
@@ -84,15 +105,26 @@ Tensor norm_features_gradient_cpu(const Tensor &t, const Tensor &grad, double ep
   return by_t;
 }
 
-std::tuple<Tensor, Tensor> norm_features_curvature_cpu(const Tensor &t, const Tensor &grad,
-                                                       const Tensor &direction, double epsilon) {
+std::tuple<Tensor, Tensor> norm_features_curvature_kernel(const Tensor &t, const Tensor &grad,
+                                                          const Tensor &direction, double epsilon) {
   const NormCall call("norm_features_curvature", t, epsilon);
   const Tensor weights = call.checked(grad, t);
   const SphericalArgument along(call.op, "direction", direction, t);
+  check_devices(call.op, {&t, &direction});
   TORCH_CHECK_VALUE(direction.size(1) == t.size(1), "loremd::", call.op,
                     ": expected direction of shape ", t.sizes(), ", got ", direction.sizes());
   Tensor by_t = at::empty(t.sizes(), t.options()), by_grad = at::empty_like(weights);
   AT_DISPATCH_FLOATING_TYPES(t.scalar_type(), "norm_features_curvature", [&] {
+    if constexpr (device_kernels) {
+      if (on_device(t)) {
+        return run_on_device(call.op, t, [&](loremd::cuda::Stream stream) {
+          loremd::cuda::norm_features_curvature<scalar_t>(
+              call.shape, call.atoms, call.argument.from<scalar_t>(0),
+              weights.const_data_ptr<scalar_t>(), along.from<scalar_t>(0),
+              result_from<scalar_t>(by_t, 0), by_grad.mutable_data_ptr<scalar_t>(), stream);
+        });
+      }
+    }
     call.for_each_task([&](int64_t atom, int64_t atoms) {
       loremd::norm_features_curvature<scalar_t>(
           call.shape, atoms, call.argument.from<scalar_t>(atom),
@@ -160,10 +192,10 @@ struct NormFeaturesCurvature : torch::autograd::Function<NormFeaturesCurvature> 
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(loremd, CPU, m) {
-  m.impl("norm_features", norm_features_cpu);
-  m.impl("norm_features_gradient", norm_features_gradient_cpu);
-  m.impl("norm_features_curvature", norm_features_curvature_cpu);
+LOREMD_KERNELS(m) {
+  m.impl("norm_features", norm_features_kernel);
+  m.impl("norm_features_gradient", norm_features_gradient_kernel);
+  m.impl("norm_features_curvature", norm_features_curvature_kernel);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {

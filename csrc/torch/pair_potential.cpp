@@ -12,7 +12,10 @@
 
 #include <cmath>
 
+#include "device_call.hpp"
+#include "edges/cuda.hpp"
 #include "edges/pair_potential.hpp"
+#include "pair_rows.hpp"
 #include "support.hpp"
 
 namespace loremd_torch {
@@ -50,6 +53,7 @@ struct PairCall {
         pairs(any_pairs.contiguous()),
         shifts(any_shifts.scalar_type() == at::kDouble ? any_shifts : any_shifts.to(at::kLong)),
         shape(series_of(op, "splitting", splitting)) {
+    check_devices(op, {&positions, &charges, &cell, &pairs, &shifts});
     check_shape(op, "positions", positions, -1, 3);
     check_dtype(op, "positions", positions, at::kDouble);
     check_shape(op, "charges", charges, positions.size(0), -1);
@@ -77,14 +81,25 @@ struct PairCall {
   int channels() const { return static_cast<int>(charges.size(1)); }
 };
 
-Tensor pair_potential_cpu(const Tensor &positions, const Tensor &charges, const Tensor &cell,
-                          const Tensor &pairs, const Tensor &shifts, int64_t n_out, double cutoff,
-                          double exponent, double length, const OptionalTensor &splitting) {
+Tensor pair_potential_kernel(const Tensor &positions, const Tensor &charges, const Tensor &cell,
+                             const Tensor &pairs, const Tensor &shifts, int64_t n_out,
+                             double cutoff, double exponent, double length,
+                             const OptionalTensor &splitting) {
   const char *op = "pair_potential";
   const PairCall call(op, positions, charges, cell, pairs, shifts, n_out, cutoff, exponent, length,
                       splitting);
   Tensor sums = at::zeros({n_out, charges.size(1)}, charges.options());
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "pair_potential", [&] {
+    if constexpr (device_kernels) {
+      if (on_device(charges)) {
+        const PairRowsOnDevice rows(op, call.pairs, n_out);
+        return run_on_device(op, charges, [&](loremd::cuda::Stream stream) {
+          loremd::cuda::pair_potential(call.geometry, rows.view(), call.part, call.channels(),
+                                       call.charges.const_data_ptr<scalar_t>(),
+                                       sums.mutable_data_ptr<scalar_t>(), stream);
+        });
+      }
+    }
     run_core(op, [&] {
       loremd::pair_potential(call.geometry, call.part, call.channels(),
                              call.charges.const_data_ptr<scalar_t>(),
@@ -94,7 +109,39 @@ Tensor pair_potential_cpu(const Tensor &positions, const Tensor &charges, const 
   return sums;
 }
 
-std::tuple<Tensor, Tensor, Tensor> pair_potential_backward_cpu(
+template <class T>
+void gradient_on_device(const char *op, const PairCall &call, const Tensor &weights,
+                        const Tensor &by_positions, const Tensor &by_charges,
+                        const Tensor &by_cell) {
+  const int64_t n = call.positions.size(0), n_out = weights.size(0);
+  const PairRowsOnDevice rows(op, call.pairs, n_out);
+  const KeptVectors vectors(op, call.pairs, n);
+  const Tensor space = workspace(loremd::cuda::cell_workspace(n_out), call.positions);
+  Tensor values;
+  if (vectors.wanted()) values = at::zeros({call.pairs.size(1)}, weights.options());
+  const loremd::cuda::KeptPairs<T> kept{vectors.data(),
+                                        values.defined() ? values.mutable_data_ptr<T>() : nullptr};
+  T *const to_charges = by_charges.mutable_data_ptr<T>();
+  run_on_device(op, weights, [&](loremd::cuda::Stream stream) {
+    loremd::cuda::pair_potential_gradient(
+        call.geometry, rows.view(), call.part, call.channels(), call.charges.const_data_ptr<T>(),
+        weights.const_data_ptr<T>(), space.mutable_data_ptr<double>(),
+        by_positions.mutable_data_ptr<double>(), to_charges, by_cell.mutable_data_ptr<double>(),
+        kept, stream);
+    if (!vectors.wanted()) return;
+    const int64_t *list = vectors.exchanged().const_data_ptr<int64_t>();
+    const int64_t pairs = call.pairs.size(1);
+    // centres that do not count have no weights; their pairs have the value zero
+    const Tensor all = at::zeros({n, weights.size(1)}, weights.options());
+    all.narrow(0, 0, n_out).copy_(weights);
+    loremd::cuda::pair_sum<T>({list, list + pairs, pairs, n, n}, vectors.by_neighbour().view(),
+                              values.const_data_ptr<T>(), all.const_data_ptr<T>(), weights.size(1),
+                              to_charges, stream);
+  });
+  vectors.collect(by_positions);
+}
+
+std::tuple<Tensor, Tensor, Tensor> pair_potential_backward_kernel(
     const Tensor &positions, const Tensor &charges, const Tensor &cell, const Tensor &pairs,
     const Tensor &shifts, int64_t n_out, double cutoff, double exponent, double length,
     const OptionalTensor &splitting, const Tensor &grad) {
@@ -103,10 +150,16 @@ std::tuple<Tensor, Tensor, Tensor> pair_potential_backward_cpu(
                       splitting);
   check_shape(op, "grad", grad, n_out, charges.size(1));
   check_dtype(op, "grad", grad, charges.scalar_type());
+  check_devices(op, {&charges, &grad});
   const Tensor weights = grad.contiguous();
   Tensor by_positions = at::zeros_like(call.positions), by_charges = at::zeros_like(call.charges),
          by_cell = at::zeros_like(call.cell);
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "pair_potential", [&] {
+    if constexpr (device_kernels) {
+      if (on_device(charges)) {
+        return gradient_on_device<scalar_t>(op, call, weights, by_positions, by_charges, by_cell);
+      }
+    }
     run_core(op, [&] {
       loremd::pair_potential_gradient(
           call.geometry, call.part, call.channels(), call.charges.const_data_ptr<scalar_t>(),
@@ -190,9 +243,9 @@ struct PairPotential : torch::autograd::Function<PairPotential> {
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(loremd, CPU, m) {
-  m.impl("pair_potential", pair_potential_cpu);
-  m.impl("pair_potential_backward", pair_potential_backward_cpu);
+LOREMD_KERNELS(m) {
+  m.impl("pair_potential", pair_potential_kernel);
+  m.impl("pair_potential_backward", pair_potential_backward_kernel);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {

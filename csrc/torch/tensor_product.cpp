@@ -7,9 +7,17 @@
 #include <ATen/Dispatch.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
+#include <map>
+#include <memory>
+#include <mutex>
+#include <tuple>
+
+#include "device_call.hpp"
+#include "features/cuda.hpp"
 #include "features/tensor_product.hpp"
 #include "spherical_argument.hpp"
 
@@ -25,9 +33,86 @@ Tensor tensor_product_weights(const Tensor &a, const Tensor &b, const Tensor &gr
 
 namespace {
 
-Tensor tensor_product_cpu(const Tensor &a, const Tensor &b, const Tensor &weight) {
+// The coupling of some degrees on a device: copied there by the first call that needs it, and kept.
+template <class T>
+class CouplingOnDevice {
+ public:
+  static const CouplingOnDevice &of(const loremd::ProductShape &shape, at::Device device) {
+    static std::mutex mutex;
+    static std::map<std::tuple<int, int, int, int>, std::unique_ptr<const CouplingOnDevice>> made;
+    const std::lock_guard<std::mutex> lock(mutex);
+    auto &entry = made[{shape.degree_a, shape.degree_b, shape.degree_out, device.index()}];
+    if (!entry) entry = std::make_unique<const CouplingOnDevice>(shape, device);
+    return *entry;
+  }
+
+  CouplingOnDevice(const loremd::ProductShape &shape, at::Device device)
+      : terms_(loremd::coupling_terms<T>(shape.degree_a, shape.degree_b, shape.degree_out)),
+        by_pair_(copy(terms_.by_pair, device)),
+        by_path_(copy(terms_.by_path, device)),
+        first_of_pair_(copy(terms_.first_of_pair, device)),
+        first_of_path_(copy(terms_.first_of_path, device)),
+        weights_(copy(terms_.weights, device)) {}
+
+  loremd::cuda::DeviceCoupling<T> view() const {
+    return {data<loremd::CouplingTerm<T>>(by_pair_),
+            data<loremd::CouplingTerm<T>>(by_path_),
+            data<int32_t>(first_of_pair_),
+            data<int32_t>(first_of_path_),
+            data<int32_t>(weights_),
+            terms_.paths()};
+  }
+
+ private:
+  template <class V>
+  static Tensor copy(const std::vector<V> &values, at::Device device) {
+    const auto bytes = static_cast<int64_t>(values.size() * sizeof(V));
+    const auto options = at::TensorOptions().dtype(at::kByte);
+    return at::from_blob(const_cast<V *>(values.data()), {bytes}, options)
+        .to(device, at::kByte, false, true);
+  }
+  template <class V>
+  static const V *data(const Tensor &bytes) {
+    return reinterpret_cast<const V *>(bytes.const_data_ptr<uint8_t>());
+  }
+
+  loremd::CouplingTerms<T> terms_;
+  Tensor by_pair_, by_path_, first_of_pair_, first_of_path_, weights_;
+};
+
+template <class T>
+void product_on_device(const char *op, const loremd::ProductShape &shape, const Tensor &a,
+                       const SphericalArgument &first, const SphericalArgument &second,
+                       const Tensor &weight, const Tensor &out) {
+  run_on_device(op, a, [&](loremd::cuda::Stream stream) {
+    loremd::cuda::tensor_product<T>(
+        shape, a.size(0), first.from<T>(0), second.from<T>(0), weight.const_data_ptr<T>(),
+        CouplingOnDevice<T>::of(shape, a.device()).view(), result_from<T>(out, 0), stream);
+  });
+}
+
+template <class T>
+Tensor weights_on_device(const char *op, const loremd::ProductShape &shape, const Tensor &a,
+                         const SphericalArgument &first, const SphericalArgument &second,
+                         const SphericalArgument &grad) {
+  Tensor sums =
+      at::zeros({shape.degree_a + 1, shape.degree_b + 1, shape.degree_out + 1, shape.features},
+                a.options().dtype(at::kDouble));
+  run_on_device(op, a, [&](loremd::cuda::Stream stream) {
+    const auto coupling = CouplingOnDevice<T>::of(shape, a.device()).view();
+    const int64_t columns = int64_t{1} * coupling.paths * shape.features;
+    const Tensor space = workspace(loremd::cuda::sum_size(a.size(0), columns), a);
+    loremd::cuda::tensor_product_weights<T>(
+        shape, a.size(0), first.from<T>(0), second.from<T>(0), grad.from<T>(0), coupling,
+        space.mutable_data_ptr<double>(), sums.mutable_data_ptr<double>(), stream);
+  });
+  return sums.to(a.scalar_type());
+}
+
+Tensor tensor_product_kernel(const Tensor &a, const Tensor &b, const Tensor &weight) {
   const char *op = "tensor_product";
   const SphericalArgument first(op, "a", a), second(op, "b", b, a);
+  check_devices(op, {&a, &b, &weight});
   TORCH_CHECK_VALUE(weight.dim() == 4 && weight.size(0) == first.degree + 1 &&
                         weight.size(1) == second.degree + 1 && weight.size(2) > 0 &&
                         weight.size(3) == a.size(2),
@@ -39,6 +124,11 @@ Tensor tensor_product_cpu(const Tensor &a, const Tensor &b, const Tensor &weight
   const Tensor w = weight.contiguous();
   Tensor out = at::empty({a.size(0), (degree + 1) * (degree + 1), a.size(2)}, a.options());
   AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "tensor_product", [&] {
+    if constexpr (device_kernels) {
+      if (on_device(a)) {
+        return product_on_device<scalar_t>(op, shape, a, first, second, w, out);
+      }
+    }
     at::parallel_for(0, a.size(0), atoms_per_task, [&](int64_t begin, int64_t end) {
       run_core(op, [&] {
         loremd::tensor_product<scalar_t>(shape, end - begin, first.from<scalar_t>(begin),
@@ -50,11 +140,15 @@ Tensor tensor_product_cpu(const Tensor &a, const Tensor &b, const Tensor &weight
   return out;
 }
 
-Tensor tensor_product_weights_cpu(const Tensor &a, const Tensor &b, const Tensor &grad) {
+Tensor tensor_product_weights_kernel(const Tensor &a, const Tensor &b, const Tensor &grad) {
   const char *op = "tensor_product_weights";
   const SphericalArgument first(op, "a", a), second(op, "b", b, a), third(op, "grad", grad, a);
+  check_devices(op, {&a, &b, &grad});
   const loremd::ProductShape shape{first.degree, second.degree, third.degree, first.features()};
   return AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "tensor_product_weights", [&] {
+    if constexpr (device_kernels) {
+      if (on_device(a)) return weights_on_device<scalar_t>(op, shape, a, first, second, third);
+    }
     return sum_over_atoms(
         op, a.size(0),
         {shape.degree_a + 1, shape.degree_b + 1, shape.degree_out + 1, shape.features}, a.options(),
@@ -133,9 +227,9 @@ TORCH_LIBRARY_IMPL(loremd, CompositeImplicitAutograd, m) {
   m.impl("tensor_product_gradient", tensor_product_gradient);
 }
 
-TORCH_LIBRARY_IMPL(loremd, CPU, m) {
-  m.impl("tensor_product", tensor_product_cpu);
-  m.impl("tensor_product_weights", tensor_product_weights_cpu);
+LOREMD_KERNELS(m) {
+  m.impl("tensor_product", tensor_product_kernel);
+  m.impl("tensor_product_weights", tensor_product_weights_kernel);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {

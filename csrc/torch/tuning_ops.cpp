@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
+#include "device_call.hpp"
 #include "math/pswf.hpp"
 #include "support.hpp"
 #include "tuning/cost_model.hpp"
@@ -15,7 +16,7 @@ namespace {
 loremd::Matrix3 matrix_of(const char *op, const Tensor &cell) {
   check_shape(op, "cell", cell, 3, 3);
   check_dtype(op, "cell", cell, at::kDouble);
-  const Tensor c = cell.contiguous();
+  const Tensor c = cell.cpu().contiguous();
   loremd::Matrix3 rows;
   for (int a = 0; a < 3; ++a) {
     for (int b = 0; b < 3; ++b) rows[a][b] = c.const_data_ptr<double>()[3 * a + b];
@@ -28,7 +29,7 @@ std::array<int64_t, 3> points_or_zeros(const char *op, at::IntArrayRef mesh_shap
   return mesh_shape.empty() ? std::array<int64_t, 3>{0, 0, 0} : mesh_points(op, mesh_shape);
 }
 
-std::tuple<double, std::vector<int64_t>, int64_t, double, double> plan_mesh_cpu(
+std::tuple<double, std::vector<int64_t>, int64_t, double, double> plan_mesh_kernel(
     const Tensor &cell, int64_t atoms, int64_t channels, double cutoff, double accuracy,
     double smearing, at::IntArrayRef mesh_shape, int64_t order) {
   loremd::MeshPlan plan;
@@ -45,9 +46,9 @@ std::tuple<double, std::vector<int64_t>, int64_t, double, double> plan_mesh_cpu(
           plan.mesh_error};
 }
 
-std::tuple<double, double> mesh_errors_cpu(const Tensor &cell, int64_t atoms, double cutoff,
-                                           double smearing, at::IntArrayRef mesh_shape,
-                                           int64_t order) {
+std::tuple<double, double> mesh_errors_kernel(const Tensor &cell, int64_t atoms, double cutoff,
+                                              double smearing, at::IntArrayRef mesh_shape,
+                                              int64_t order) {
   loremd::MeshPlan plan;
   run_core("mesh_errors", [&] {
     const auto points = mesh_points("mesh_errors", mesh_shape);
@@ -58,9 +59,9 @@ std::tuple<double, double> mesh_errors_cpu(const Tensor &cell, int64_t atoms, do
 }
 
 std::tuple<std::string, double, double, std::vector<int64_t>, int64_t, double, double, double>
-plan_cpu(const Tensor &cell, int64_t atoms, int64_t channels, double cutoff, double accuracy,
-         double exponent, c10::string_view splitting, double range, c10::string_view window,
-         at::IntArrayRef mesh_shape, int64_t order) {
+plan_kernel(const Tensor &cell, int64_t atoms, int64_t channels, double cutoff, double accuracy,
+            double exponent, c10::string_view splitting, double range, c10::string_view window,
+            at::IntArrayRef mesh_shape, int64_t order) {
   loremd::MeshPlan plan;
   run_core("plan", [&] {
     plan =
@@ -80,11 +81,10 @@ plan_cpu(const Tensor &cell, int64_t atoms, int64_t channels, double cutoff, dou
           plan.mesh_error};
 }
 
-std::tuple<double, double, double, double> plan_errors_cpu(const Tensor &cell, int64_t atoms,
-                                                           double cutoff, double exponent,
-                                                           double range, double splitting_bandlimit,
-                                                           at::IntArrayRef mesh_shape,
-                                                           int64_t order, double window_bandlimit) {
+std::tuple<double, double, double, double> plan_errors_kernel(
+    const Tensor &cell, int64_t atoms, double cutoff, double exponent, double range,
+    double splitting_bandlimit, at::IntArrayRef mesh_shape, int64_t order,
+    double window_bandlimit) {
   loremd::ErrorEstimate splitting{}, mesh{};
   run_core("plan_errors", [&] {
     const loremd::Matrix3 rows = matrix_of("plan_errors", cell);
@@ -101,8 +101,8 @@ std::tuple<double, double, double, double> plan_errors_cpu(const Tensor &cell, i
   return {splitting.potential, mesh.potential, splitting.force, mesh.force};
 }
 
-double plan_cost_cpu(const Tensor &cell, int64_t atoms, int64_t channels, double cutoff,
-                     at::IntArrayRef mesh_shape, int64_t order) {
+double plan_cost_kernel(const Tensor &cell, int64_t atoms, int64_t channels, double cutoff,
+                        at::IntArrayRef mesh_shape, int64_t order) {
   double nanoseconds = 0;
   run_core("plan_cost", [&] {
     const double pairs = loremd::expected_pairs(matrix_of("plan_cost", cell), atoms, cutoff);
@@ -135,12 +135,12 @@ TORCH_LIBRARY_IMPL(loremd, CompositeExplicitAutograd, m) {
   m.impl("set_cost_model", set_cost_model_any);
 }
 
-TORCH_LIBRARY_IMPL(loremd, CPU, m) {
-  m.impl("plan_mesh", plan_mesh_cpu);
-  m.impl("mesh_errors", mesh_errors_cpu);
-  m.impl("plan", plan_cpu);
-  m.impl("plan_errors", plan_errors_cpu);
-  m.impl("plan_cost", plan_cost_cpu);
+LOREMD_KERNELS(m) {
+  m.impl("plan_mesh", plan_mesh_kernel);
+  m.impl("mesh_errors", mesh_errors_kernel);
+  m.impl("plan", plan_kernel);
+  m.impl("plan_errors", plan_errors_kernel);
+  m.impl("plan_cost", plan_cost_kernel);
 }
 
 }  // namespace loremd_torch

@@ -2,6 +2,7 @@
 """Load the compiled ops, which register themselves as `torch.ops.loremd`."""
 
 import importlib
+import os
 from pathlib import Path
 
 import torch
@@ -11,8 +12,11 @@ LIBRARY_NAME = "libloremd_torch.so"
 
 def find_in_package(name: str) -> Path:
     """Path of a compiled file. In an editable install it is not beside the sources, so all folders
-    of the package are searched. Raises ImportError that says how to build."""
+    of the package are searched; first the one that LOREMD_LIBRARY_FOLDER names, another build to be
+    tested. Raises ImportError that says how to build."""
     folders = [Path(folder) for folder in importlib.import_module("loremd").__path__]
+    if "LOREMD_LIBRARY_FOLDER" in os.environ:
+        folders.insert(0, Path(os.environ["LOREMD_LIBRARY_FOLDER"]))
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
@@ -33,6 +37,22 @@ def build_info() -> dict[str, str]:
     exec(find_in_package("_build_info.py").read_text(), namespace)
     keys = ("TORCH_VERSION", "TORCH_CUDA", "CUDA", "LAMMPS", "COMPILER")
     return {key.lower(): namespace[key] for key in keys}
+
+
+def checked_device(device: str | torch.device) -> torch.device:
+    """The device, if the ops run there. Raises ValueError that says what was found instead."""
+    wanted = torch.device(device)
+    if wanted.type == "cpu":
+        return wanted
+    if wanted.type != "cuda":
+        found = "loremd computes on cpu and cuda only"
+    elif not torch.cuda.is_available():
+        found = f"torch {torch.__version__} finds no GPU"
+    elif not torch._C._dispatch_has_kernel_for_dispatch_key("loremd::spread", "CUDA"):
+        found = "this build of loremd has no CUDA kernels; install it again where nvcc is found"
+    else:
+        return wanted
+    raise ValueError(f"device is '{device}', but {found}")
 
 
 def load() -> None:

@@ -15,13 +15,13 @@ from ase.calculators.calculator import PropertyNotImplementedError, all_changes
 from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from ._library import checked_device
 from .checkpoint import import_checkpoint
 from .export import load
 from .model import Lorem
 from .neighbors import neighbor_list
 
 # The ops have no CUDA kernels yet.
-_DEVICES = ("cpu",)
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -63,15 +63,10 @@ class Calculator(AseCalculator):
         super().__init__(**options)
         if dtype not in _DTYPES:
             raise ValueError(f"dtype is {dtype!r}, but must be one of {', '.join(_DTYPES)}")
-        if torch.device(device).type not in _DEVICES:
-            raise ValueError(
-                f"device is {device!r}, but this version of loremd computes on "
-                f"{', '.join(_DEVICES)} only"
-            )
+        self.device = checked_device(device)
         model = _read_model(model_or_path)
         self.model = model.to(device=device, dtype=_DTYPES[dtype]).requires_grad_(False)
         self.model.freeze()
-        self.device = torch.device(device)
         self.accuracy = float(accuracy)
         self.model.set_long_range("mesh", model.cutoff, self.accuracy, 0.0, [], 0)
         self._plan: Optional[Dict[str, float]] = None

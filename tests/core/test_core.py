@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The core alone: built without torch, LAMMPS and Python, as CUDA where nvcc is, and from numpy."""
 
-import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,54 +9,17 @@ import numpy as np
 import pytest
 
 from loremd._library import find_in_package
+from tests.core.builds import cmake
 
 ROOT = Path(__file__).resolve().parents[2]
-CMAKE = Path(sys.executable).parent / "cmake"
-
-
-def cmake(*arguments):
-    program = str(CMAKE) if CMAKE.exists() else "cmake"
-    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="module")
-def core_build(tmp_path_factory):
-    """A build of the core and its tests alone, with CUDA where nvcc is: folder and all output."""
-    folder = tmp_path_factory.mktemp("core")
-    cuda = ["-DLOREMD_CUDA=OFF"]
-    if shutil.which("nvcc"):
-        cuda = ["-DLOREMD_CUDA=KERNELS_ONLY", "-DCMAKE_CUDA_ARCHITECTURES=90-real"]
-    core_only = ["-DLOREMD_TORCH=OFF", "-DLOREMD_LAMMPS=OFF", "-DLOREMD_PYTHON=OFF"]
-    output = ""
-    for arguments in (
-        ("-S", ROOT, "-B", folder, "-DLOREMD_TESTS=ON", *core_only, *cuda),
-        ("--build", folder, "--parallel", "2"),
-    ):
-        result = cmake(*arguments)
-        output += result.stdout + result.stderr
-        assert result.returncode == 0, output
-    return folder, output
 
 
 def test_builds_and_passes_without_any_framework(core_build):
-    folder, _ = core_build
+    folder = core_build.folder
     program = folder / "tests" / "core" / "loremd_core_test"
     run = subprocess.run([program], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout
     assert "core tests passed" in run.stdout
-
-
-def test_maths_headers_compile_as_cuda_without_spills(core_build):
-    if shutil.which("nvcc") is None:
-        pytest.skip("nvcc is not installed: the CUDA side was not compiled")
-    _, output = core_build
-    kernels = re.findall(r"Compiling entry function '(\w+)'", output)
-    spills = [int(n) for n in re.findall(r"(\d+) bytes spill (?:stores|loads)", output)]
-    # weights of eight orders in two dtypes; three influence functions, tails, series; radial
-    # functions of two and harmonics of three kinds of numbers
-    assert len(kernels) == 26
-    assert len(spills) >= 2 * len(kernels)  # functions that are not inlined report, too
-    assert not any(spills)
 
 
 @pytest.fixture(scope="module")

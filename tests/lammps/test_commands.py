@@ -411,7 +411,7 @@ run 3
         r"mesh +=.*\d+ \d+ \d+",
         r"estimated error +=.*asked for 1\.00e-05",
         r"precision +=.*mixed",
-        r"device +=.*cpu, 1 threads per rank, torch",
+        r"device +=.*(cpu, chosen because .*torch|cuda, rank:GPU).*, 1 threads per rank, torch",
     ):
         assert len(re.findall(rf"^  {line}", log, re.MULTILINE)) == 1, line
     assert "LOREM time split over 3 steps" in log

@@ -196,8 +196,11 @@ def test_unknown_element(model):
 
 
 def test_bad_options(model, tmp_path):
-    with pytest.raises(ValueError, match="device is 'cuda', but this version .* on cpu only"):
-        Calculator(model, device="cuda")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="device is 'cuda', but torch .* finds no GPU"):
+            Calculator(model, device="cuda")
+    with pytest.raises(ValueError, match="device is 'meta', but loremd computes on cpu and cuda"):
+        Calculator(model, device="meta")
     with pytest.raises(ValueError, match="dtype is 'half', but must be one of float32, float64"):
         Calculator(model, dtype="half")
     with pytest.raises(ValueError, match=r"accuracy is 0\.5"):

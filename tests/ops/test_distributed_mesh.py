@@ -140,6 +140,7 @@ def test_communication_falls_with_the_number_of_ranks():
         assert max(world.sent_bytes) < 4 * whole / ranks * (1 + 5 / 12) ** (ranks / 2)
 
 
+@pytest.mark.cpu_kernels
 def test_memory_falls_with_the_number_of_ranks():
     """By slabs of atoms on 2, 4 and 8 ranks, windows that reach beyond them included."""
     cell = cell_of("cubic")

@@ -383,15 +383,17 @@ class TestBadInput:
             (ValueError, "window of one dimension", {"window": torch.ones(2, 2).double()}),
             (TypeError, "window of dtype Double", {"window": torch.ones(3)}),
             (ValueError, "varies too fast for order 5", {"window": torch.ones(100).double()}),
-            (
+            pytest.param(
                 ValueError,
                 "a position is not finite",
                 {"positions": torch.full((5, 3), torch.nan).double()},
+                marks=pytest.mark.cpu_kernels,
             ),
-            (
+            pytest.param(
                 ValueError,
                 "a position is not finite",
                 {"positions": torch.full((5, 3), torch.inf).double()},
+                marks=pytest.mark.cpu_kernels,
             ),
         ],
     )

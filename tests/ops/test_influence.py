@@ -141,6 +141,7 @@ def test_errors(interaction, message):
         ops.influence(BOX, SHAPE, 4, 0.8, None, interaction)
 
 
+@pytest.mark.cpu_kernels
 def test_coarse_meshes():
     with pytest.raises(ValueError, match="mesh 8 x 3 x 8 is too coarse for order 4"):
         ops.influence(BOX, [8, 3, 8], 4, 0.8)

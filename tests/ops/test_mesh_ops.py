@@ -491,6 +491,7 @@ class TestBadInput:
         with pytest.raises(TypeError, match="influence of dtype Float"):
             ops.convolve(torch.zeros(8, 8, 8, 1), torch.zeros(8, 8, 5).double())
 
+    @pytest.mark.cpu_kernels
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     def test_positions_that_are_not_finite(self, value):
         positions, _ = atoms(5, self.cell)

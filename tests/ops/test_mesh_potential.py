@@ -625,6 +625,7 @@ class TestBadInput:
         with pytest.raises(ValueError, match="no mesh reaches accuracy 1e-12 with cutoff 0.2"):
             MeshPotential(0.2, accuracy=1e-12, order=3).plan(cell, 5, 1)
 
+    @pytest.mark.cpu_kernels
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     @pytest.mark.parametrize("pbc", [[True] * 3, [True, True, False], [False] * 3])
     def test_positions_that_are_not_finite(self, pbc, value):

@@ -304,6 +304,7 @@ class TestInput:
             derivatives = gradients(ops.neighbor_density, given, results)
             assert all((g == 0).all() for g in derivatives)
 
+    @pytest.mark.cpu_kernels
     def test_atoms_at_the_same_place(self):
         arguments = system(3)
         arguments[0][2] = arguments[0][1]
@@ -316,9 +317,14 @@ class TestInput:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"pairs": torch.tensor([[0], [12]])}, "neighbour index 12 is out of range"),
-            ({"pairs": torch.tensor([[-1], [2]])}, "centre index -1 is out of range"),
-            ({"species": torch.full((12,), 2)}, "species of atom 0 is 2; allowed: 0 to 1"),
+            *(
+                pytest.param(change, message, marks=pytest.mark.cpu_kernels)
+                for change, message in (
+                    ({"pairs": torch.tensor([[0], [12]])}, "neighbour index 12 is out of range"),
+                    ({"pairs": torch.tensor([[-1], [2]])}, "centre index -1 is out of range"),
+                    ({"species": torch.full((12,), 2)}, "species of atom 0 is 2; allowed: 0 to 1"),
+                )
+            ),
             ({"species": torch.zeros(3).long()}, r"species of shape \(12\)"),
             ({"n_out": 13}, "n_out is 13; allowed: 0 to the number of atoms, 12"),
             ({"coefficients": torch.zeros(2, 2, 3, 10, 1)}, "degree is 9; allowed: 0 to 8"),

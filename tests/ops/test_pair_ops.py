@@ -57,6 +57,7 @@ class TestPairSum:
             ops.pair_sum(weights, charges, pairs, 7),
         )
 
+    @pytest.mark.cpu_kernels
     def test_bad_input(self):
         weights, charges, pairs = random_pairs()
         with pytest.raises(ValueError, match=r"centre index \d is out of range; there are 2 atoms"):

@@ -41,12 +41,16 @@ PairRows rows_of_centres(const int64_t *centres, int64_t pairs, int64_t n_centre
   return rows;
 }
 
-void check_density(const DensityShape &shape, const DensityGeometry &geometry) {
+void check_density_shape(const DensityShape &shape) {
   check(shape.n_radial >= 1 && shape.features >= 1, "there are ", shape.n_radial,
         " radial functions and ", shape.features, " features; each must be at least 1");
   check(shape.degree >= 0 && shape.degree <= largest_degree, "degree is ", shape.degree,
         "; allowed: 0 to ", largest_degree);
   check(shape.cutoff > 0, "cutoff is ", shape.cutoff, "; it must be positive");
+}
+
+void check_density(const DensityShape &shape, const DensityGeometry &geometry) {
+  check_density_shape(shape);
   for (int64_t i = 0; i < geometry.n_atoms; ++i) {
     check(geometry.species[i] >= 0 && geometry.species[i] < shape.n_species, "species of atom ", i,
           " is ", geometry.species[i], "; allowed: 0 to ", shape.n_species - 1);

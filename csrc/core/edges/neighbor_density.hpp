@@ -34,16 +34,21 @@ struct DensityShape {
   double cutoff;
   bool smooth;  // cutoff function, see math/radial.hpp
 
-  int n_functions() const { return (degree + 1) * features; }
-  int n_harmonics() const { return (degree + 1) * (degree + 1); }
-  int radial_size() const { return n_species * n_radial; }         // of one centre
-  int spherical_size() const { return n_harmonics() * features; }  // of one centre
+  LOREMD_HOST_DEVICE int n_functions() const { return (degree + 1) * features; }
+  LOREMD_HOST_DEVICE int n_harmonics() const { return (degree + 1) * (degree + 1); }
+  LOREMD_HOST_DEVICE int radial_size() const { return n_species * n_radial; }  // of one centre
+  LOREMD_HOST_DEVICE int spherical_size() const {
+    return n_harmonics() * features;
+  }  // of one centre
   int64_t coefficients_size() const {
     return int64_t(1) * n_species * n_species * n_radial * n_functions();
   }
 };
 
-// Throws Error where a number of the shape or a species is out of range.
+// Throws Error where a number of the shape is out of range.
+void check_density_shape(const DensityShape &shape);
+
+// The same, and where a species is.
 void check_density(const DensityShape &shape, const DensityGeometry &geometry);
 
 // The density of the neighbours around centres begin .. end - 1, for pairs closer than the cutoff:
@@ -103,7 +108,7 @@ struct RadialTable {
   const float *values;
   int intervals, functions;
 
-  static constexpr int padded(int n) { return (n + 15) / 16 * 16; }
+  LOREMD_HOST_DEVICE static constexpr int padded(int n) { return (n + 15) / 16 * 16; }
 };
 
 // neighbor_density from a table, and its derivatives by positions, cell and shifts.

@@ -10,7 +10,6 @@
 
 #include "edges/index.hpp"
 #include "edges/neighbor_density.hpp"
-#include "edges/pair_vector.hpp"
 #include "error.hpp"
 #include "simd.hpp"
 
@@ -38,11 +37,10 @@ class Neighbourhood {
     const PairRows &rows = *geometry_.rows;
     const int64_t begin = rows.first[centre], end = rows.first[centre + 1];
     if (static_cast<int64_t>(found_.size()) <= end - begin) found_.resize(end - begin + 1);
-    const double *from = geometry_.positions + 3 * centre;
     int64_t n = 0;
     for (int64_t k = begin; k < end; ++k) {
       // without a branch, which would be mispredicted for every third pair or so
-      n += set(rows.order.empty() ? k : rows.order[k], from, found_[n]);
+      n += set(rows.order.empty() ? k : rows.order[k], centre, found_[n]);
     }
     sort_by_species(n);
     for (int64_t k = 0; k < n; ++k) {
@@ -73,12 +71,14 @@ class Neighbourhood {
 
  private:
   // Sets all but the direction; returns whether the pair is within the cutoff.
-  LOREMD_INLINE bool set(int64_t pair, const double *from, Neighbour &found) const {
+  LOREMD_INLINE bool set(int64_t pair, int64_t centre, Neighbour &found) const {
     const int64_t atom = geometry_.neighbours[pair];
     check_index(atom, geometry_.n_atoms, "neighbour");
+    const Shifts &shifts = geometry_.shifts;
+    const double shift[3] = {shifts(pair, 0), shifts(pair, 1), shifts(pair, 2)};
     found.pair = pair, found.atom = atom;
-    found.squared = pair_vector(from, geometry_.positions + 3 * atom, geometry_.shifts, pair,
-                                geometry_.cell, found.vector);
+    found.squared =
+        pair_vector(geometry_.positions, geometry_.cell, shift, centre, atom, found.vector);
     return found.squared < within_;
   }
 
@@ -140,7 +140,9 @@ struct VectorGradient {
       const double by[3] = {by_vectors[p], by_vectors[lanes + p], by_vectors[2 * lanes + p]};
       double *positions = to.positions + 3 * pair.atom;
       for (int a = 0; a < 3; ++a) positions[a] += by[a], sum[a] += by[a];
-      add_cell_gradient(geometry.shifts, pair.pair, by, to.cell);
+      const Shifts &shifts = geometry.shifts;
+      const double shift[3] = {shifts(pair.pair, 0), shifts(pair.pair, 1), shifts(pair.pair, 2)};
+      add_cell_gradient(shift, by, to.cell);
       for (int b = 0; to.shifts && b < 3; ++b) {
         for (int a = 0; a < 3; ++a)
           to.shifts[3 * pair.pair + b] += geometry.cell[3 * b + a] * by[a];

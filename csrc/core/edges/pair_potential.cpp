@@ -4,7 +4,6 @@
 #include <optional>
 
 #include "edges/index.hpp"
-#include "edges/pair_vector.hpp"
 #include "simd.hpp"
 
 namespace loremd {
@@ -48,8 +47,9 @@ LOREMD_INLINE bool set_pair(const PairGeometry &geometry, int64_t p, int place, 
   const int64_t i = list.centres[p], j = list.neighbours[p];
   check_index(i, list.n_neighbours, "centre");
   check_index(j, list.n_neighbours, "neighbour");
-  const double squared = pair_vector(geometry.positions + 3 * i, geometry.positions + 3 * j,
-                                     geometry.shifts, p, geometry.cell, block.vector[place]);
+  const double shift[3] = {geometry.shifts(p, 0), geometry.shifts(p, 1), geometry.shifts(p, 2)};
+  const double squared =
+      pair_vector(geometry.positions, geometry.cell, shift, i, j, block.vector[place]);
   block.pair[place] = p, block.centre[place] = i, block.neighbour[place] = j;
   block.squared[place] = squared;
   return (i < list.n_centres) & !(squared >= geometry.cutoff * geometry.cutoff);
@@ -95,7 +95,9 @@ LOREMD_CLONES void add_gradients(const Block &block, int n, Channels channels, c
       by_positions[3 * j + a] += force[a];
       by_positions[3 * i + a] -= force[a];
     }
-    add_cell_gradient(geometry.shifts, block.pair[k], force, by_cell);
+    const int64_t p = block.pair[k];
+    const double shift[3] = {geometry.shifts(p, 0), geometry.shifts(p, 1), geometry.shifts(p, 2)};
+    add_cell_gradient(shift, force, by_cell);
   }
 }
 

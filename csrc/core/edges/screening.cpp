@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "error.hpp"
+#include "math/compact_sharp.hpp"
 #include "math/exponential.hpp"
 #include "simd.hpp"
 
@@ -37,16 +38,6 @@ LOREMD_INLINE void square_roots(const double *x, double *roots) {
   for (int i = 0; i < block; ++i) roots[i] = std::sqrt(x[i]);
 }
 
-// sum_n coefficients[n] T_n(s)
-LOREMD_INLINE Line clenshaw(const double *coefficients, int terms, Line s) {
-  Line current{}, previous{};
-  const Line twice = s + s;
-  for (int n = terms - 1; n >= 1; --n) {
-    const Line next = coefficients[n] + (twice * current - previous);
-    previous = current;
-    current = next;
-  }
-  return coefficients[0] + (s * current - previous);
 }
 
 // exp(z^2) erfc(z) for z >= 0 as a Chebyshev series in (z - k) / (z + k), times 1 / (1 + 2 z)
@@ -100,28 +91,28 @@ LOREMD_CLONES void half_integer_tail(int64_t n, const double *x, int halves, dou
   });
 }
 
-// sharp = bare x^-(derivative + 1/2) - smooth(x) up to x = square
 LOREMD_CLONES void compact_tail(int64_t n, const double *x, double square, double bare,
                                 int derivative, const double *smooth, int terms, double *out) {
   for_each_block(n, x, out, [&](const double *from, double *to) LOREMD_INLINE_LAMBDA {
     double roots[block];
     square_roots(from, roots);
     for (int i = 0; i < block; i += lanes) {
-      const Line v = load<Line>(from + i);
-      Line value = bare / load<Line>(roots + i);
-      for (int k = 0; k < derivative; ++k) value /= v;
-      value -= clenshaw(smooth, terms, (2 / square) * v - 1.0);
-      store(to + i, v >= square ? Line{} : value);
+      store(to + i, compact_sharp(load<Line>(from + i), load<Line>(roots + i), square, bare,
+                                  derivative, smooth, terms));
     }
   });
 }
 
 }  // namespace
 
-void gamma_tail(int64_t n, const double *x, GammaTail tail, int derivative, double *out) {
+void check_gamma_tail(const GammaTail &tail, int derivative) {
   check_derivative(derivative);
   check(std::abs(tail.a) <= 100, "a is ", tail.a, "; allowed: -100 to 100");
   check(tail.b > 0 && std::isfinite(tail.b), "b is ", tail.b, "; it must be positive and finite");
+}
+
+void gamma_tail(int64_t n, const double *x, GammaTail tail, int derivative, double *out) {
+  check_gamma_tail(tail, derivative);
   const double halves = 2 * (tail.a + derivative);
   if (halves > 0 && halves == std::floor(halves)) {
     half_integer_tail(n, x, static_cast<int>(halves), tail.b, derivative % 2 == 0 ? 1 : -1, out);

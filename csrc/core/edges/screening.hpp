@@ -19,7 +19,9 @@ constexpr int largest_screening_derivative = 3;
 //
 //   x (n) > 0; out (n), written. A few ns per value where 2 a is an integer and a + derivative is
 // positive (relative error 1e-15 times the larger of 1 and b x), else some 100 ns.
-// Throws Error for a derivative out of range, b <= 0, or an a that is not finite or beyond +-100.
+// Throws Error as check_gamma_tail does: for a derivative out of range, b <= 0, or an a that is not
+// finite or beyond +-100.
+void check_gamma_tail(const GammaTail &tail, int derivative);
 void gamma_tail(int64_t n, const double *x, GammaTail tail, int derivative, double *out);
 
 // Derivative 0 to 3 by x of the sharp part of 1/r with a compact splitting,
@@ -32,6 +34,11 @@ class CompactSharp {
 
   // x (n) > 0; out (n), written: some 10 ns per value.
   void evaluate(int64_t n, const double *x, double *out) const;
+
+  double square() const { return square_; }
+  double bare() const { return bare_; }
+  int derivative() const { return derivative_; }
+  const ChebyshevSeries &smooth() const { return smooth_; }
 
  private:
   double square_;  // of the range

@@ -11,6 +11,7 @@
 
 #include "edges/neighbor_density.hpp"
 #include "edges/pair_chunk.hpp"
+#include "math/polynomial.hpp"
 #include "simd.hpp"
 
 namespace loremd {
@@ -125,12 +126,12 @@ class TabulatedChunk : public PairChunk<float, Bytes, false> {
   LOREMD_INLINE static W value(const Place &at, int i) {
     const W c0 = load<W>(at.powers[0] + i), c1 = load<W>(at.powers[1] + i);
     const W c2 = load<W>(at.powers[2] + i), c3 = load<W>(at.powers[3] + i);
-    return c0 + at.t * (c1 + at.t * (c2 + at.t * c3));
+    return cubic(c0, c1, c2, c3, at.t);
   }
   LOREMD_INLINE static V slope(const Place &at, int i) {
     const V c1 = load<V>(at.powers[1] + i), c2 = load<V>(at.powers[2] + i);
     const V c3 = load<V>(at.powers[3] + i);
-    return c1 + at.t * (2 * c2 + 3 * at.t * c3);
+    return cubic_slope(c1, c2, c3, at.t);
   }
 
   // Calls body(first degree, last degree) as constants, for groups of degrees whose components fit

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <type_traits>
 
+#include "math/norm.hpp"
 #include "simd.hpp"
 
 namespace loremd {
@@ -66,9 +66,7 @@ LOREMD_INLINE void radii(const NormShape &shape, const Part<Lanes> &part,
   for (int f = 0; f < part.lanes; ++f) squares[f] = shape.epsilon * shape.epsilon;
   add_products(part, t, t, squares);
   for (int f = 0; f < part.lanes; ++f) radius[f] = std::sqrt(squares[f]);
-  for (int f = 0; f < part.lanes; ++f) {
-    inverse[f] = radius[f] / (squares[f] + std::numeric_limits<double>::min());
-  }
+  for (int f = 0; f < part.lanes; ++f) inverse[f] = inverse_norm(radius[f], squares[f]);
 }
 
 // to[f] = value(f), all of them known before the first is written, so that nothing can overlap.
@@ -79,10 +77,6 @@ LOREMD_INLINE void write(Lanes lanes, T *to, Value &&value) {
   for (int f = 0; f < lanes; ++f) to[f] = values[f];
 }
 
-LOREMD_INLINE double factor(int degree) {
-  return std::sqrt(std::sqrt(2.0 * degree + 1));
-}
-
 }  // namespace
 
 template <class T>
@@ -91,7 +85,7 @@ void norm_features(const NormShape &shape, int64_t atoms, const SphericalFeature
   for_each_part(shape, atoms, [&](const auto &part) LOREMD_INLINE_LAMBDA {
     double radius[most_lanes], inverse[most_lanes];
     radii(shape, part, t, radius, inverse);
-    const double scale = factor(part.degree);
+    const double scale = norm_factor(part.degree);
     for (int f = 0; f < part.lanes; ++f) {
       norms[part.norm + f] = static_cast<T>(scale * (radius[f] - shape.epsilon));
     }
@@ -105,7 +99,7 @@ void norm_features_gradient(const NormShape &shape, int64_t atoms,
   for_each_part(shape, atoms, [&](const auto &part) LOREMD_INLINE_LAMBDA {
     double radius[most_lanes], slope[most_lanes];
     radii(shape, part, t, radius, slope);
-    const double scale = factor(part.degree);
+    const double scale = norm_factor(part.degree);
     for (int f = 0; f < part.lanes; ++f) slope[f] *= scale * grad[part.norm + f];
     for (int k = 0; k <= 2 * part.degree; ++k) {
       const T *from = part.row(t, k);
@@ -125,7 +119,7 @@ void norm_features_curvature(const NormShape &shape, int64_t atoms,
     double radius[most_lanes], inverse[most_lanes], along[most_lanes]{}, slope[most_lanes];
     radii(shape, part, t, radius, inverse);
     add_products(part, t, direction, along);
-    const double scale = factor(part.degree);
+    const double scale = norm_factor(part.degree);
     for (int f = 0; f < part.lanes; ++f) {
       along[f] *= inverse[f];
       slope[f] = scale * grad[part.norm + f] * inverse[f];
@@ -135,7 +129,7 @@ void norm_features_curvature(const NormShape &shape, int64_t atoms,
     for (int k = 0; k <= 2 * part.degree; ++k) {
       const T *from = part.row(t, k), *with = part.row(direction, k);
       write(part.lanes, part.row(by_t, k), [&](int f) LOREMD_INLINE_LAMBDA {
-        return slope[f] * (with[f] - along[f] * (inverse[f] * from[f]));
+        return norm_curvature(slope[f], with[f], along[f], inverse[f], from[f]);
       });
     }
   });

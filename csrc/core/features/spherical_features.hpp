@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "host_device.hpp"
+
 namespace loremd {
 
 // Spherical features of atoms: data[atom * atom_stride + component * component_stride + feature].
@@ -13,7 +15,7 @@ struct SphericalFeatures {
   T *data;
   int64_t atom_stride, component_stride;
 
-  T *row(int64_t atom, int component) const {
+  LOREMD_HOST_DEVICE T *row(int64_t atom, int component) const {
     return data + atom * atom_stride + component * component_stride;
   }
 };

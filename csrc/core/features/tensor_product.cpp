@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "features/coupling.hpp"
+#include "features/coupling_terms.hpp"
 #include "simd.hpp"
 
 namespace loremd {
@@ -104,7 +105,8 @@ LOREMD_INLINE void sum_group(const CouplingGroup &group, const PairProduct *prod
   for (int i = 0; i < group.products; ++i, ++products, coefficients += Degrees) {
     const V c1 = row(products->c1), s1 = row(products->s1);
     const V c2 = row(products->c2), s2 = row(products->s2);
-    const V c = c1 * c2 - s1 * s2, s = s1 * c2 + c1 * s2;
+    V c, s;
+    multiply_pairs(c1, s1, c2, s2, &c, &s);
     for (int k = 0; k < Degrees; ++k) {
       cosine[k] += coefficients[k] * c;
       sine[k] += coefficients[k] * s;

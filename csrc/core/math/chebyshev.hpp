@@ -1,10 +1,27 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "../error.hpp"
+#include "../host_device.hpp"
+
 namespace loremd {
+
+// sum_n coefficients[n] T_n(s) by Clenshaw's recurrence. V: a number or a vector.
+template <class V>
+LOREMD_HOST_DEVICE V clenshaw(const double *coefficients, int terms, const V &s) {
+  V current{}, previous{};
+  const V twice = s + s;
+  for (int n = terms - 1; n >= 1; --n) {
+    const V next = coefficients[n] + (twice * current - previous);
+    previous = current;
+    current = next;
+  }
+  return coefficients[0] + (s * current - previous);
+}
 
 // f(x) = sum_n coefficients[n] T_n(s), s = -1 .. 1 over low <= x <= high.
 class ChebyshevSeries {
@@ -42,17 +59,14 @@ class ChebyshevSeries {
     return {low_, high_, slopes};
   }
 
-  // By Clenshaw's recurrence.
   double value(double x) const {
-    const double s = scale_ * (x - low_) - 1;
-    double current = 0, previous = 0;
-    for (int n = static_cast<int>(coefficients_.size()) - 1; n >= 1; --n) {
-      const double next = coefficients_[n] + 2 * s * current - previous;
-      previous = current;
-      current = next;
-    }
-    return coefficients_[0] + s * current - previous;
+    return clenshaw(coefficients_.data(), static_cast<int>(coefficients_.size()),
+                    scale_ * (x - low_) - 1);
   }
+
+  // s = scale (x - low) - 1
+  double scale() const { return scale_; }
+  double low() const { return low_; }
 
  private:
   ChebyshevSeries(double low, double high, std::vector<double> coefficients)
@@ -60,6 +74,28 @@ class ChebyshevSeries {
 
   double low_, high_, scale_;
   std::vector<double> coefficients_;
+};
+
+// A series by value, as kernels take it: no memory of its own has to be filled before.
+struct FixedSeries {
+  static constexpr int most_terms = 192;
+  int terms = 0;
+  double scale = 0, low = 0;
+  double coefficients[most_terms];
+
+  FixedSeries() = default;
+  // Throws Error on a series that is too long.
+  explicit FixedSeries(const ChebyshevSeries &series)
+      : terms(static_cast<int>(series.coefficients().size())),
+        scale(series.scale()),
+        low(series.low()) {
+    check(terms <= most_terms, "a series has ", terms, " terms; CUDA kernels take up to ",
+          most_terms);
+    std::copy(series.coefficients().begin(), series.coefficients().end(), coefficients);
+  }
+  LOREMD_HOST_DEVICE double value(double x) const {
+    return clenshaw(coefficients, terms, scale * (x - low) - 1);
+  }
 };
 
 }  // namespace loremd

@@ -15,6 +15,7 @@
 #include "chebyshev.hpp"
 #include "even_series.hpp"
 #include "gamma.hpp"
+#include "matrix.hpp"
 #include "window_transform.hpp"
 
 namespace loremd {
@@ -51,33 +52,42 @@ struct PowerSplitting {
       : tail(0.5 * (3 - exponent), 0.5 * smearing * smearing),
         scale(pow(pi, 1.5) * pow(2, 3 - exponent) / tgamma(0.5 * exponent)) {}
 
-  double largest() const { return negligible_exponent / tail.b; }
-  double value(double x) const { return scale * tail.value(x); }
-  double first(double x) const { return scale * tail.derivative(x, 1); }
-  double second(double x) const { return scale * tail.derivative(x, 2); }
+  LOREMD_HOST_DEVICE double largest() const { return negligible_exponent / tail.b; }
+  LOREMD_HOST_DEVICE double value(double x) const { return scale * tail.value(x); }
+  LOREMD_HOST_DEVICE double first(double x) const { return scale * tail.derivative(x, 1); }
+  LOREMD_HOST_DEVICE double second(double x) const { return scale * tail.derivative(x, 2); }
 };
 
 // 1/r, the smooth part being (integral of shape from 0 to r / range) / r: R(k) = 4 pi / k^2 F(k
-// range) with the cosine transform F of the shape. That of a prolate shape is negligible from its
-// first zero on (ESP, arXiv 2505.09727); others are followed as far as they matter.
-class CompactSplitting {
+// range) with the cosine transform F of the shape, a Chebyshev series of k^2 with its derivatives.
+template <class Series>
+struct CompactSpectrum {
+  double end;  // `largest`
+  Series transform, slope, curvature;
+
+  LOREMD_HOST_DEVICE double largest() const { return end; }
+  LOREMD_HOST_DEVICE double value(double x) const { return 4 * pi / x * transform.value(x); }
+  LOREMD_HOST_DEVICE double first(double x) const {
+    return 4 * pi / x * (slope.value(x) - transform.value(x) / x);
+  }
+  LOREMD_HOST_DEVICE double second(double x) const {
+    return 4 * pi / x * (curvature.value(x) - 2 / x * (slope.value(x) - transform.value(x) / x));
+  }
+};
+
+// The spectrum of a shape. That of a prolate one is negligible from its first zero on (ESP, arXiv
+// 2505.09727); others are followed as far as they matter.
+class CompactSplitting : public CompactSpectrum<ChebyshevSeries> {
  public:
   CompactSplitting(EvenSeries shape, double range, bool ends_at_zero = true) {
-    const double end = (ends_at_zero ? first_zero(shape) : last_value(shape)) / range;
-    largest_ = end * end;
+    const double last = (ends_at_zero ? first_zero(shape) : last_value(shape)) / range;
+    end = last * last;
     // F is an entire function of k^2
-    const int terms = 24 + static_cast<int>(0.6 * end * range);
-    transform_ = ChebyshevSeries::fit(
-        [&](double x) { return shape.cosine_transform(sqrt(x) * range); }, 0, largest_, terms);
-    slope_ = transform_.derivative();
-    curvature_ = slope_.derivative();
-  }
-
-  double largest() const { return largest_; }
-  double value(double x) const { return 4 * pi / x * transform_.value(x); }
-  double first(double x) const { return 4 * pi / x * (slope_.value(x) - transform_.value(x) / x); }
-  double second(double x) const {
-    return 4 * pi / x * (curvature_.value(x) - 2 / x * (slope_.value(x) - transform_.value(x) / x));
+    const int terms = 24 + static_cast<int>(0.6 * last * range);
+    transform = ChebyshevSeries::fit(
+        [&](double x) { return shape.cosine_transform(sqrt(x) * range); }, 0, end, terms);
+    slope = transform.derivative();
+    curvature = slope.derivative();
   }
 
   // First u > 0 where the cosine transform of the shape vanishes.
@@ -99,10 +109,6 @@ class CompactSplitting {
     while (u > 1 && fabs(shape.cosine_transform(u)) < 1e-9) u -= 0.25;
     return u;
   }
-
- private:
-  double largest_;
-  ChebyshevSeries transform_, slope_, curvature_;
 };
 
 // What makes the sum over a lattice that of a system with open directions: the interaction ends at
@@ -173,5 +179,69 @@ LOREMD_HOST_DEVICE double metric_product(const double *metric, const double *f) 
   }
   return sum;
 }
+
+constexpr double four_pi_squared = 4 * pi * pi;
+
+// One alias of one mesh frequency.
+struct Alias {
+  double f[3];       // integer frequencies
+  double k_squared;  // 4 pi^2 f . metric . f
+  double weight;     // U^2 / (sum of U^2)^2
+};
+
+// The product of a splitting and the cut of the interaction, with its derivatives by x = k^2.
+template <class Splitting, class Cut>
+struct Interaction {
+  Splitting splitting;
+  Cut cut;
+
+  LOREMD_HOST_DEVICE double value(double x, double kz) const {
+    return splitting.value(x) * cut.value(x, kz);
+  }
+  LOREMD_HOST_DEVICE double first(double x, double kz) const {
+    return splitting.first(x) * cut.value(x, kz) + splitting.value(x) * cut.first(x, kz);
+  }
+  LOREMD_HOST_DEVICE double second(double x, double kz) const {
+    return splitting.second(x) * cut.value(x, kz) + 2 * splitting.first(x) * cut.first(x, kz) +
+           splitting.value(x) * cut.second(x, kz);
+  }
+
+  // What an alias adds to the influence function, or, unless null, to its derivative by the metric
+  // along `direction`; kz is that along the open axis.
+  LOREMD_HOST_DEVICE double term(const Alias &alias, double kz, const double *direction) const {
+    return alias.weight * (direction ? first(alias.k_squared, kz) * four_pi_squared *
+                                           metric_product(direction, alias.f)
+                                     : value(alias.k_squared, kz));
+  }
+
+  // The factor of f f^T in the derivative of the term by the metric.
+  LOREMD_HOST_DEVICE double slope(const Alias &alias, double kz, const double *direction) const {
+    const double by_x = direction ? second(alias.k_squared, kz) * four_pi_squared *
+                                        metric_product(direction, alias.f)
+                                  : first(alias.k_squared, kz);
+    return alias.weight * by_x * four_pi_squared;
+  }
+};
+
+// The integer frequency of an index, and k along an axis per unit of it.
+LOREMD_HOST_DEVICE int64_t mesh_frequency(int64_t index, int64_t n) {
+  return index <= n / 2 ? index : index - n;
+}
+LOREMD_HOST_DEVICE double open_scale(const double *metric, int axis) {
+  return 2 * pi * sqrt(metric[4 * axis]);
+}
+
+// Where the smooth part has not yet become negligible, |k| <= K, an alias along mesh vector h has
+// |m| <= |h| K / 2 pi + 1/2: one on either side for a fine mesh, more for a coarse or skewed one.
+LOREMD_HOST_DEVICE double mesh_spacing(const Matrix3 &cell_products, int axis, int64_t n) {
+  return sqrt(cell_products[axis][axis]) / static_cast<double>(n);
+}
+LOREMD_HOST_DEVICE int alias_range(double spacing, double largest_k) {
+  const int range = static_cast<int>(spacing * largest_k / (2 * pi) + 0.5);
+  return range > 1 ? range : 1;
+}
+
+// Above this many smearings a mesh is too coarse for any accuracy.
+constexpr double coarsest_spacing = 20;
 
 }  // namespace loremd

@@ -5,13 +5,13 @@
 
 namespace loremd {
 
-inline double determinant(const Matrix3 &a) {
+LOREMD_HOST_DEVICE double determinant(const Matrix3 &a) {
   return a[0][0] * (a[1][1] * a[2][2] - a[1][2] * a[2][1]) -
          a[0][1] * (a[1][0] * a[2][2] - a[1][2] * a[2][0]) +
          a[0][2] * (a[1][0] * a[2][1] - a[1][1] * a[2][0]);
 }
 
-inline Matrix3 inverse(const Matrix3 &a) {
+LOREMD_HOST_DEVICE Matrix3 inverse(const Matrix3 &a) {
   const double d = determinant(a);
   Matrix3 result;
   for (int i = 0; i < 3; ++i) {

@@ -3,9 +3,11 @@
 // Fourier transform of the windows that put charges on a mesh.
 #pragma once
 
-#include <cmath>
+#include <math.h>
+
 #include <vector>
 
+#include "../dispatch.hpp"
 #include "even_series.hpp"
 #include "quadrature.hpp"
 
@@ -18,8 +20,8 @@ constexpr double pi = 3.14159265358979323846;
 // integral one.
 class WindowTransform {
  public:
-  WindowTransform(int order, EvenSeries shape)
-      : order_(order), shape_(shape), autocorrelation_(order) {
+  WindowTransform(int order, EvenSeries shape) : order_(order), shape_(shape) {
+    check_order(order);
     if (shape.terms == 0) {
       bspline_autocorrelation();
     } else {
@@ -28,21 +30,26 @@ class WindowTransform {
   }
 
   // Square of the transform at `cycles` per mesh spacing.
-  double power(double cycles) const {
-    if (shape_.terms > 0) return std::pow(shape_.cosine_transform(pi * order_ * cycles), 2);
+  LOREMD_HOST_DEVICE double power(double cycles) const {
+    if (shape_.terms > 0) return pow(shape_.cosine_transform(pi * order_ * cycles), 2);
     if (cycles == 0) return 1;
     const double x = pi * cycles;
-    return std::pow(std::sin(x) / x, 2 * order_);
+    return pow(sin(x) / x, 2 * order_);
   }
 
   // Sum of `power` over all aliases, cycles + m for any integer m: the Fourier series of the
   // window's autocorrelation at the mesh points (Poisson's sum).
-  double power_sum(double cycles) const {
+  LOREMD_HOST_DEVICE double power_sum(double cycles) const {
     double sum = autocorrelation_[0];
-    for (int j = 1; j < order_; ++j) {
-      sum += 2 * autocorrelation_[j] * std::cos(2 * pi * j * cycles);
-    }
+    for (int j = 1; j < order_; ++j) sum += 2 * autocorrelation_[j] * cos(2 * pi * j * cycles);
     return sum;
+  }
+
+  // The same window with the coefficients of its shape elsewhere, as on a device.
+  LOREMD_HOST_DEVICE WindowTransform with_shape(EvenSeries shape) const {
+    WindowTransform moved = *this;
+    moved.shape_ = shape;
+    return moved;
   }
 
  private:
@@ -73,7 +80,7 @@ class WindowTransform {
 
   int order_;
   EvenSeries shape_;
-  std::vector<double> autocorrelation_;
+  double autocorrelation_[largest_order] = {};
 };
 
 }  // namespace loremd

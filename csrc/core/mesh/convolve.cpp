@@ -5,6 +5,7 @@
 #include <numeric>
 #include <vector>
 
+#include "math/half_spectrum.hpp"
 #include "mesh/layout.hpp"
 
 namespace loremd {
@@ -199,21 +200,6 @@ LOREMD_CLONES void convolve_columns_in(Lanes, const ColumnCall<T> &call, const M
   }
 }
 
-int64_t mirror(int64_t index, int64_t n) {
-  return index == 0 ? 0 : n - index;
-}
-
-// Planes of the half spectrum that hold both k and -k.
-bool own_mirror(int64_t kz, int64_t nz) {
-  return kz == 0 || 2 * kz == nz;
-}
-
-// Re(conj(a) b)
-template <class T>
-double real_product(const std::complex<T> &a, const std::complex<T> &b) {
-  return static_cast<double>(a.real()) * b.real() + static_cast<double>(a.imag()) * b.imag();
-}
-
 // Calls body(index in a compact field, address of the point in the mesh).
 template <class Body>
 void for_each_point(const MeshShape &shape, Body &&body) {
@@ -252,7 +238,7 @@ void expand_influence(const MeshPoints &points, double scale, const T *half, T *
       const T *mirrored = half + (mirror(x, nx) * ny + mirror(y, ny)) * stored;
       T *row = full + (x * ny + y) * nz;
       for (int64_t z = 0; z < stored; ++z) {
-        row[z] = factor * (own_mirror(z, nz) ? (own[z] + mirrored[z]) / 2 : own[z]);
+        row[z] = factor * even_part(z, nz, own[z], mirrored[z]);
       }
       for (int64_t z = stored; z < nz; ++z) row[z] = factor * mirrored[nz - z];
     }
@@ -297,8 +283,8 @@ void correlate_half_spectra(const MeshPoints &points, double scale, const std::c
   const auto [nx, ny, nz] = points;
   const int64_t stored = half_spectrum_points(nz);
   for (int64_t k = 0; k < nx * ny * stored; ++k) {
-    const double weight = own_mirror(k % stored, nz) ? 1 : 2;
-    half[k] += static_cast<T>(weight * scale * real_product(a[k], b[k]));
+    const double product = real_product(a[k].real(), a[k].imag(), b[k].real(), b[k].imag());
+    half[k] += static_cast<T>(multiplicity(k % stored, nz) * scale * product);
   }
 }
 

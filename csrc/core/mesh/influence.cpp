@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "dispatch.hpp"
-#include "math/influence.hpp"
 #include "math/matrix.hpp"
+#include "mesh/interaction.hpp"
 
 namespace loremd {
 namespace {
@@ -23,7 +23,7 @@ struct AxisTable {
   AxisTable(int64_t points, int range, const WindowTransform &window)
       : n(static_cast<int>(points)), range(range), aliases(2 * range + 1) {
     for (int index = 0; index < n; ++index) {
-      const int f = index <= n / 2 ? index : index - n;
+      const int f = static_cast<int>(mesh_frequency(index, n));
       frequency.push_back(f);
       for (int m = -range; m <= range; ++m) power.push_back(window.power(double(f) / n + m));
       total_power.push_back(window.power_sum(double(f) / n));
@@ -36,31 +36,21 @@ struct AxisTable {
   double alias_power(int index, int alias) const { return power[aliases * index + alias]; }
 };
 
-// Where the smooth part has not yet become negligible, |k| <= K, an alias along mesh vector h has
-// |m| <= |h| K / 2 pi + 1/2: one on either side for a fine mesh, more for a coarse or skewed one.
 std::array<int, 3> alias_ranges(const InfluenceCall &call, double largest_k) {
   Matrix3 metric;
   std::copy_n(call.metric, 9, &metric[0][0]);
   const Matrix3 products = inverse(metric);  // of the cell vectors
   std::array<int, 3> ranges;
   for (int a = 0; a < 3; ++a) {
-    const double spacing = std::sqrt(products[a][a]) / static_cast<double>(call.points[a]);
+    const double spacing = mesh_spacing(products, a, call.points[a]);
     const double range = call.smooth.range;
-    check(spacing < 20 * range, "mesh spacing ", spacing, " is too coarse for a smearing of ",
-          range, "; it should be near the smearing, and must be below 20 times it");
-    ranges[a] = std::max(1, static_cast<int>(spacing * largest_k / (2 * pi) + 0.5));
+    check(spacing < coarsest_spacing * range, "mesh spacing ", spacing,
+          " is too coarse for a smearing of ", range,
+          "; it should be near the smearing, and must be below 20 times it");
+    ranges[a] = alias_range(spacing, largest_k);
   }
   return ranges;
 }
-
-constexpr double four_pi_squared = 4 * pi * pi;
-
-// One alias of one mesh frequency.
-struct Alias {
-  double f[3];       // integer frequencies
-  double k_squared;  // 4 pi^2 f . metric . f
-  double weight;     // U^2 / (sum of U^2)^2
-};
 
 // A row of aliases along z: those of one mesh frequency (x, y), shifted by (ax, ay), have
 //   k^2 = constant + linear f_z + square f_z^2.
@@ -115,7 +105,20 @@ void for_each_alias(const InfluenceCall &call, double limit, Body &&body) {
   }
 }
 
-void check_call(const InfluenceCall &call) {
+// k along the open axis; 0 where it does not matter.
+struct OpenComponent {
+  int axis;
+  double scale;
+
+  explicit OpenComponent(const InfluenceCall &call)
+      : axis(call.smooth.open_axis),
+        scale(call.smooth.periodic == 2 ? open_scale(call.metric, axis) : 0) {}
+  double operator()(const Alias &alias) const { return scale * alias.f[axis]; }
+};
+
+}  // namespace
+
+void check_influence(const InfluenceCall &call) {
   const SmoothPart &smooth = call.smooth;
   check_order(call.order);
   check_mesh(call.points, call.order);
@@ -134,67 +137,14 @@ void check_call(const InfluenceCall &call) {
         "; allowed: 0, 1, 2");
 }
 
-// The product of a splitting and the cut of the interaction, with its derivatives by x = k^2.
-template <class Splitting, class Cut>
-struct Interaction {
-  Splitting splitting;
-  Cut cut;
-
-  double value(double x, double kz) const { return splitting.value(x) * cut.value(x, kz); }
-  double first(double x, double kz) const {
-    return splitting.first(x) * cut.value(x, kz) + splitting.value(x) * cut.first(x, kz);
-  }
-  double second(double x, double kz) const {
-    return splitting.second(x) * cut.value(x, kz) + 2 * splitting.first(x) * cut.first(x, kz) +
-           splitting.value(x) * cut.second(x, kz);
-  }
-};
-
-template <class Splitting, class Body>
-void with_cut(const SmoothPart &smooth, const Splitting &splitting, Body &&body) {
-  if (smooth.periodic == 3) return body(Interaction<Splitting, Periodic>{splitting, {}});
-  if (smooth.periodic == 2) {
-    return body(Interaction<Splitting, CutSlab>{splitting, {smooth.reach}});
-  }
-  body(Interaction<Splitting, CutSphere>{splitting, {smooth.reach}});
-}
-
-// Calls body(interaction) with the one that `smooth` describes.
-template <class Body>
-void with_interaction(const SmoothPart &smooth, Body &&body) {
-  if (smooth.shape.terms > 0) {
-    with_cut(smooth, CompactSplitting(smooth.shape, smooth.range, smooth.ends_at_zero), body);
-  } else if (smooth.exponent == 1) {
-    with_cut(smooth, GaussianSplitting{smooth.range}, body);
-  } else {
-    body(Interaction<PowerSplitting, Periodic>{{smooth.exponent, smooth.range}, {}});
-  }
-}
-
-// k along the open axis; 0 where it does not matter.
-struct OpenComponent {
-  int axis;
-  double scale;
-
-  explicit OpenComponent(const InfluenceCall &call)
-      : axis(call.smooth.open_axis),
-        scale(call.smooth.periodic == 2 ? 2 * pi * std::sqrt(call.metric[4 * axis]) : 0) {}
-  double operator()(const Alias &alias) const { return scale * alias.f[axis]; }
-};
-
-}  // namespace
-
 void influence_sum(const InfluenceCall &call, double *influence) {
-  check_call(call);
+  check_influence(call);
   const OpenComponent kz(call);
   const Box box = call.frequencies();
   std::fill_n(influence, box.points(), 0.0);
   with_interaction(call.smooth, [&](const auto &interaction) {
     for_each_alias(call, interaction.splitting.largest(), [&](int64_t k, const Alias &alias) {
-      const double x = alias.k_squared;
-      influence[k] += call.direction ? alias.weight * interaction.first(x, kz(alias)) *
-                                           four_pi_squared * metric_product(call.direction, alias.f)
-                                     : alias.weight * interaction.value(x, kz(alias));
+      influence[k] += interaction.term(alias, kz(alias), call.direction);
     });
     // U is 1 at k = 0 and 0 at its aliases, but for what a window of another shape leaves there
     double limit = 0;
@@ -204,16 +154,12 @@ void influence_sum(const InfluenceCall &call, double *influence) {
 }
 
 void influence_sum_gradient(const InfluenceCall &call, const double *weights, double *gradient) {
-  check_call(call);
+  check_influence(call);
   const OpenComponent kz(call);
   std::fill_n(gradient, 9, 0.0);
   with_interaction(call.smooth, [&](const auto &interaction) {
     for_each_alias(call, interaction.splitting.largest(), [&](int64_t k, const Alias &alias) {
-      const double x = alias.k_squared;
-      const double slope = call.direction ? interaction.second(x, kz(alias)) * four_pi_squared *
-                                                metric_product(call.direction, alias.f)
-                                          : interaction.first(x, kz(alias));
-      const double factor = weights[k] * alias.weight * slope * four_pi_squared;
+      const double factor = weights[k] * interaction.slope(alias, kz(alias), call.direction);
       for (int a = 0; a < 3; ++a) {
         for (int b = 0; b < 3; ++b) gradient[3 * a + b] += factor * alias.f[a] * alias.f[b];
       }

@@ -38,6 +38,10 @@ struct InfluenceCall {
   }
 };
 
+// Throws Error on a mesh with fewer points than the order, a range that is not positive, an
+// exponent outside (0, 6], and combinations that do not exist.
+void check_influence(const InfluenceCall &call);
+
 // influence(kx, ky, kz) for call.frequencies(): optimal influence function of math/influence.hpp
 // without the factor N / volume. Overwritten. At k = 0 it is 0 with three periodic directions,
 // where the caller adds a background or the finite term, else the limit. Once per cell.
@@ -46,8 +50,8 @@ void influence_sum(const InfluenceCall &call, double *influence);
 // gradient(a, b) = d/d metric(a, b) of sum_k weights(k) influence_sum(k): (3, 3), overwritten.
 // With call.direction, that of the directional derivative. The sum is over call.frequencies().
 //
-// Both throw Error on a mesh with fewer points than the order, a range that is not positive or much
-// shorter than the mesh spacing, an exponent outside (0, 6], and combinations that do not exist.
+// Both throw Error as check_influence does, and on a range that is much shorter than the mesh
+// spacing.
 void influence_sum_gradient(const InfluenceCall &call, const double *weights, double *gradient);
 
 }  // namespace loremd

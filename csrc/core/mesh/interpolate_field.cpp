@@ -82,7 +82,7 @@ LOREMD_INLINE void gradient_along_directions(const MeshCall<T> &call, const T *m
         const auto &[wx, wy, wz] = window.weights;
         const auto &[sx, sy, sz] = window.slopes;
         const auto &[cx, cy, cz] = window.curvatures;
-        T xx = 0, xy = 0, xz = 0, yy = 0, yz = 0, zz = 0;
+        HessianSums<T> sums;
         for (int kx = 0; kx < P; ++kx) {
           for (int ky = 0; ky < P; ++ky) {
             const T *row = mesh + window.x[kx] + window.y[ky] + window.z;
@@ -93,18 +93,10 @@ LOREMD_INLINE void gradient_along_directions(const MeshCall<T> &call, const T *m
               slope += sz[k] * charge;
               curvature += cz[k] * charge;
             }
-            xx += cx[kx] * wy[ky] * value;
-            yy += wx[kx] * cy[ky] * value;
-            zz += wx[kx] * wy[ky] * curvature;
-            xy += sx[kx] * sy[ky] * value;
-            xz += sx[kx] * wy[ky] * slope;
-            yz += wx[kx] * sy[ky] * slope;
+            sums.add(wx[kx], wy[ky], sx[kx], sy[ky], cx[kx], cy[ky], value, slope, curvature);
           }
         }
-        const double *d = call.directions + 3 * i;
-        gradient[3 * i] = xx * d[0] + xy * d[1] + xz * d[2];
-        gradient[3 * i + 1] = xy * d[0] + yy * d[1] + yz * d[2];
-        gradient[3 * i + 2] = xz * d[0] + yz * d[1] + zz * d[2];
+        sums.times(call.directions + 3 * i, gradient + 3 * i);
       });
 }
 

@@ -172,11 +172,10 @@ LOREMD_INLINE void spread_along_directions(const MeshCall<T> &call, const T *cha
         for (int kx = 0; kx < P; ++kx) {
           for (int ky = 0; ky < P; ++ky) {
             T *row = mesh + window.x[kx] + window.y[ky] + window.z;
-            const T in_plane = dx * sx[kx] * wy[ky] + dy * wx[kx] * sy[ky];
-            const T along_z = dz * wx[kx] * wy[ky];
+            const DirectionalWeight<T> weight(dx, dy, dz, wx[kx], wy[ky], sx[kx], sy[ky]);
             for (int k = 0; k < P; ++k) {
-              add_scaled<Longest>(channels, in_plane * wz[k] + along_z * sz[k],
-                                  charges + i * channels, row + k * call.shape.stride);
+              add_scaled<Longest>(channels, weight(wz[k], sz[k]), charges + i * channels,
+                                  row + k * call.shape.stride);
             }
           }
         }

@@ -4,41 +4,16 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <type_traits>
 
 #include "dispatch.hpp"
+#include "math/polynomial.hpp"
 #include "mesh/layout.hpp"
+#include "mesh/window_table.hpp"
 #include "simd.hpp"
 #include "types.hpp"
 
 namespace loremd {
-
-// A window over `order` mesh points per axis: the B-spline of that order where terms = 0, else
-// phi(x) = f(2 x / order) / order for |x| <= order / 2, x in mesh spacings, with the even Legendre
-// series f (math/even_series.hpp). Both have the integral one.
-struct WindowSpec {
-  int order;
-  const double *series = nullptr;
-  int terms = 0;
-};
-
-// Any window as polynomials, one per mesh point around a coordinate:
-//   weight of point first + k = sum_d coefficients[d][k] (fraction - 1/2)^d,  k = 0 .. order-1,
-// with first and fraction as in math/bspline.hpp; the other lanes are zero. Exact for B-splines;
-// for a series the degree is the lowest with an error below 1e-13 (double) or 3e-8 (float) of the
-// largest weight. Derivatives are those of the polynomials.
-template <class T>
-struct WindowTable {
-  static constexpr int largest_degree = 23;
-
-  int order, degree;
-  alignas(64) T coefficients[largest_degree + 1][window_lanes(largest_order)];
-
-  // Takes microseconds. Throws Error on an order out of range and on a series that varies too fast
-  // for the order.
-  explicit WindowTable(const WindowSpec &spec);
-};
 
 // Atoms and mesh of one call.
 template <class T>
@@ -51,19 +26,6 @@ struct MeshCall {
   MeshShape shape;       // by mesh_layout, for the order of the window
   const WindowTable<T> *window;
 };
-
-// Where a window begins along an axis of n points: the first of them, and the rest, from -1/2 to
-// 1/2, at which its polynomials are taken.
-struct WindowStart {
-  int64_t first;
-  double offset;
-};
-LOREMD_INLINE WindowStart window_start(double fraction, int64_t n, int order) {
-  const double start = (fraction - std::floor(fraction)) * static_cast<double>(n) - 0.5 * order;
-  const double floored = std::floor(start);
-  const int64_t first = static_cast<int64_t>(floored) + 1 + n;
-  return {first < n ? first : first - n, start - floored - 0.5};
-}
 
 // The three axes of one atom: offsets of its rows of mesh points, and weights with as many
 // derivatives by the fractional coordinates as `Derivatives` says. Lanes from P on are zero.
@@ -117,9 +79,8 @@ struct AtomWindow {
             const V coefficients = load<V>(table.coefficients[d] + k);
             LOREMD_UNROLL
             for (int a = 0; a < 3; ++a) {
-              if (Derivatives > 1) half_curvature[a] = half_curvature[a] * offset[a] + slope[a];
-              if (Derivatives > 0) slope[a] = slope[a] * offset[a] + value[a];
-              value[a] = value[a] * offset[a] + coefficients;
+              horner_step<Derivatives>(coefficients, offset[a], value[a], slope[a],
+                                       half_curvature[a]);
             }
           }
           for (int a = 0; a < 3; ++a) {
