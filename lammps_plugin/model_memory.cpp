@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>
-#include <new>
 #include <vector>
 
 #ifdef __linux__
@@ -25,11 +24,12 @@ struct Block {
   bool idle = false;  // not used in this step
 };
 
-// Large pages: a step reads and writes gigabytes, and their addresses are looked up less often.
+// Without data where there is no memory. Large pages: a step reads and writes gigabytes, and their
+// addresses are looked up less often.
 Block fresh_block(size_t size) {
   const size_t whole = (size + huge_page - 1) / huge_page * huge_page;
   void *data = nullptr;
-  if (posix_memalign(&data, huge_page, whole) != 0) throw std::bad_alloc();
+  if (posix_memalign(&data, huge_page, whole) != 0) return {nullptr, 0};
 #ifdef __linux__
   madvise(data, whole, MADV_HUGEPAGE);  // a hint, which may be ignored
 #endif
@@ -39,8 +39,10 @@ Block fresh_block(size_t size) {
 class Pool : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t size) override {
-    if (size < large) return c10::GetDefaultCPUAllocator()->allocate(size);
-    auto *block = new Block(take(size));
+    const Block found = size < large ? Block{nullptr, 0} : take(size);
+    // torch's own allocator also says how much there was too little
+    if (!found.data) return c10::GetDefaultCPUAllocator()->allocate(size);
+    auto *block = new Block(found);
     return {block->data, block, give_back, c10::Device(c10::DeviceType::CPU)};
   }
 
@@ -51,10 +53,8 @@ class Pool : public c10::Allocator {
   // Ends a step: frees what lay idle through all of it.
   void end_step() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto idle =
-        std::partition(free_.begin(), free_.end(), [](const Block &block) { return !block.idle; });
-    for (auto block = idle; block != free_.end(); ++block) std::free(block->data);
-    free_.erase(idle, free_.end());
+    release(
+        std::partition(free_.begin(), free_.end(), [](const Block &block) { return !block.idle; }));
     for (Block &block : free_) block.idle = true;
   }
 
@@ -73,10 +73,21 @@ class Pool : public c10::Allocator {
       const bool fits = block->size >= size && block->size <= size + size / 8 + huge_page;
       if (fits && (best == free_.end() || block->size < best->size)) best = block;
     }
-    if (best == free_.end()) return fresh_block(size);
+    if (best == free_.end()) {
+      const Block fresh = fresh_block(size);
+      if (fresh.data) return fresh;
+      release(free_.begin());  // what fits nothing now may be what is missing
+      return fresh_block(size);
+    }
     const Block found = *best;
     free_.erase(best);
     return found;
+  }
+
+  // Gives the blocks from `first` on back to the system.
+  void release(std::vector<Block>::iterator first) {
+    for (auto block = first; block != free_.end(); ++block) std::free(block->data);
+    free_.erase(first, free_.end());
   }
 
   static void give_back(void *context) {

@@ -38,8 +38,6 @@ LOREMD_INLINE void square_roots(const double *x, double *roots) {
   for (int i = 0; i < block; ++i) roots[i] = std::sqrt(x[i]);
 }
 
-}
-
 // exp(z^2) erfc(z) for z >= 0 as a Chebyshev series in (z - k) / (z + k), times 1 / (1 + 2 z)
 // (Shepherd and Laframboise 1981, DOI 10.1090/S0025-5718-1981-0595058-X).
 constexpr double erfc_centre = 3.75;
