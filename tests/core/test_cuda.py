@@ -190,10 +190,10 @@ def test_maths_headers_are_device_code(core_build):
     if not has_nvcc():
         pytest.skip("nvcc is not installed: the CUDA side was not compiled")
     kernels = set(re.findall(r"Compiling entry function '(\w+)'", core_build.output))
-    # weights of eight orders in two dtypes; three influence functions, tails, series; radial
-    # functions of two and harmonics of three kinds of numbers
+    # weights of eight orders and silu in two dtypes; three influence functions, tails, series;
+    # radial functions of two and harmonics of three kinds of numbers
     own = [name for name in kernels if "loremd4cuda" not in name]
-    assert len(own) == 26
+    assert len(own) == 28
 
 
 def test_kernels_agree_with_the_cpu_side(core_build):
