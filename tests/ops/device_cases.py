@@ -46,6 +46,20 @@ class Case:
         return self.random(self.n, (degree + 1) ** 2, features)
 
 
+def _network(case):
+    """Weights and biases of 5 to 8 to 3."""
+    return [[case.random(5, 8), case.random(8, 3)], [case.random(8), case.random(3)]]
+
+
+def _residual(case):
+    rows = case.random(case.n, 3), case.random(case.n, 5)
+    return [*rows, *_network(case), case.random(3), case.random(3)]
+
+
+def _again(arguments):
+    return [*arguments, *torch.ops.loremd.residual_mlp_forward(*arguments)[1:]]
+
+
 def _mesh(case):
     return [case.fractions, case.charges, case.half_spectrum(), MESH, case.order, case.window, 0]
 
@@ -134,6 +148,9 @@ ARGUMENTS = {
     "neighbor_density_tabulated_backward": lambda c: [*_tabulated(c), *_density_grads(c), True],
     "tensor_product": lambda c: [c.spherical(3), c.spherical(2), c.random(4, 3, 4, 4)],
     "tensor_product_weights": lambda c: [c.spherical(3), c.spherical(2), c.spherical(3)],
+    "tensor_product_gradient": lambda c: [
+        *(c.spherical(3), c.spherical(2), c.random(4, 3, 4, 4), c.spherical(3))
+    ],
     "equivariant_dense": lambda c: [c.spherical(3), c.random(4, 4, 6)],
     "equivariant_dense_weights": lambda c: [c.spherical(3), c.spherical(3, 6)],
     "norm_features": lambda c: [c.spherical(3), 1e-3],
@@ -141,6 +158,10 @@ ARGUMENTS = {
     "norm_features_curvature": lambda c: [
         *(c.spherical(3), c.random(c.n, 16), c.spherical(3), 1e-3)
     ],
+    "mlp": lambda c: [c.random(c.n, 5), *_network(c)],
+    "residual_mlp": _residual,
+    "residual_mlp_forward": _residual,
+    "residual_mlp_again": lambda c: _again(_residual(c)),
 }
 FLOAT64_ONLY = {name for name in ARGUMENTS if name.startswith("influence")} | {
     "gamma_tail",
@@ -171,8 +192,17 @@ def excluded(name):
     return {torch.float64} if name in FLOAT32_ONLY else set()
 
 
+def moved(argument, device):
+    """Tensors and lists of them on the device, anything else as it is."""
+    if torch.is_tensor(argument):
+        return argument.to(device)
+    if isinstance(argument, list) and argument and torch.is_tensor(argument[0]):
+        return [a.to(device) for a in argument]
+    return argument
+
+
 def call(name, arguments, device="cpu"):
     """The results of an op as a list; `arguments` are moved to the device."""
-    given = [a.to(device) if torch.is_tensor(a) else a for a in arguments]
+    given = [moved(a, device) for a in arguments]
     results = getattr(torch.ops.loremd, name)(*given)
     return [results] if torch.is_tensor(results) else list(results)
