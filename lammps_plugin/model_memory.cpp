@@ -65,22 +65,28 @@ class Pool : public c10::Allocator {
   }
 
  private:
-  // The smallest free block that is large enough and not much too large, or a new one.
+  // The smallest free block that is large enough and not much too large, or a new one in the place
+  // of one that is a little too small: sizes that vary must not pile up.
   Block take(size_t size) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    auto best = free_.end();
+    auto best = free_.end(), grown = free_.end();
     for (auto block = free_.begin(); block != free_.end(); ++block) {
-      const bool fits = block->size >= size && block->size <= size + size / 8 + huge_page;
+      const bool fits = block->size >= size && block->size <= 2 * size + huge_page;
       if (fits && (best == free_.end() || block->size < best->size)) best = block;
+      const bool short_of_it = block->size < size && block->size >= size / 2;
+      if (short_of_it && (grown == free_.end() || block->size > grown->size)) grown = block;
     }
-    if (best == free_.end()) {
-      const Block fresh = fresh_block(size);
-      if (fresh.data) return fresh;
-      release(free_.begin());  // what fits nothing now may be what is missing
-      return fresh_block(size);
-    }
-    const Block found = *best;
-    free_.erase(best);
+    if (best != free_.end()) return remove(best);
+    if (grown != free_.end()) std::free(remove(grown).data);
+    const Block fresh = fresh_block(size);
+    if (fresh.data) return fresh;
+    release(free_.begin());  // what fits nothing now may be what is missing
+    return fresh_block(size);
+  }
+
+  Block remove(std::vector<Block>::iterator block) {
+    const Block found = *block;
+    free_.erase(block);
     return found;
   }
 
