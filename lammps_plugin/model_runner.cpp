@@ -16,7 +16,6 @@
 
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <sstream>
 #include <string>
 
@@ -278,9 +277,7 @@ void copy_out(const c10::Dict<c10::IValue, c10::IValue> &values, const char *nam
 int evaluate(loremd_model *model, const loremd_input *input, loremd_output *output) {
   const bool ok = guarded([&] {
     const loremd::KernelTimer timer(model->times);
-    // with messages most memory is blocks of pairs, whose sizes vary: malloc does better
-    std::optional<loremd::StepMemory> memory;
-    if (model->info.message_passing == 0) memory.emplace();
+    const loremd::StepMemory memory;
     const auto values = results(*model, *input);
     copy_out(values, "energies", output->energies);
     copy_out(values, "long_range_energies", output->long_range_energies);
