@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import statistics
 import subprocess
@@ -113,17 +112,10 @@ def second_rank(rounds: int) -> dict[str, Any]:
 def coulomb(ranks: int) -> float:
     """Seconds that LAMMPS reports for Pair."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "in.coulomb").write_text(COULOMB)
-        command = [str(scale.BIN / "mpirun"), "-np", str(ranks), str(scale.BIN / "lmp")]
-        done = subprocess.run(
-            [*command, "-in", "in.coulomb"],
-            cwd=folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-    return float(re.search(r"^Pair *\|[^|]*\| *(\S+)", done.stdout, re.MULTILINE)[1])
+        file = Path(folder) / "in.coulomb"
+        file.write_text(COULOMB)
+        log = scale.run_input(file, ranks, {})
+    return float(re.search(r"^Pair *\|[^|]*\| *(\S+)", log, re.MULTILINE)[1])
 
 
 def compare(python: Path, cells: int, ranks: int, long_range: bool, rounds: int) -> dict[str, Any]:

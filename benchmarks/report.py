@@ -21,7 +21,6 @@ import steps
 from results import CaseResult, Result, SideResult
 
 ROOT = Path(__file__).resolve().parent.parent
-DPI = 130
 FIGURES = {
     "size": "Time against the number of ions",
     "error": "Time against the measured force error",
@@ -263,9 +262,7 @@ def figures(result: Result, page: Path) -> Iterator[str]:
         canvas = Figure(figsize=(6.0, 4.2), layout="constrained")
         plot(canvas.add_subplot(), name, lines)
         file = page.parent / "figures" / f"{page.stem}_{name}.png"
-        file.parent.mkdir(exist_ok=True)
-        # matplotlib writes its version into a PNG unless told otherwise
-        canvas.savefig(file, dpi=DPI, metadata={"Software": None})
+        steps.save_figure(canvas, file)
         yield from [f"![{title}](figures/{file.name})", ""]
 
 

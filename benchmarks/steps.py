@@ -11,7 +11,6 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-DPI = 130
 COLUMNS = (
     "atoms", "messages", "long range", "mesh", "s per step", "µs per atom", "kB per atom",
     "where the time goes",
@@ -91,6 +90,10 @@ def draw(sizes: list[dict[str, Any]], file: Path) -> None:
     memory.set(ylabel="kB per atom", ylim=(0, None))
     time.grid(alpha=0.3)
     canvas.legend(frameon=False, fontsize=8, loc="outside upper center", ncols=4)
+    save_figure(canvas, file)
+
+
+def save_figure(canvas: Figure, file: Path) -> None:
     file.parent.mkdir(exist_ok=True)
     # matplotlib writes its version into a PNG unless told otherwise
-    canvas.savefig(file, dpi=DPI, metadata={"Software": None})
+    canvas.savefig(file, dpi=130, metadata={"Software": None})

@@ -14,8 +14,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import math
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -27,9 +25,9 @@ import torch
 import loremd
 
 EXAMPLE = Path(__file__).resolve().parent
-BIN = Path(sys.executable).parent
 sys.path.insert(0, str(EXAMPLE.parent / "scale"))
 from make_model import DISPLACEMENT, crystal, scaled  # noqa: E402
+from scale import run_input  # noqa: E402
 
 HYPERPARAMETERS = {
     "max_degree": 3, "num_features": 32, "num_radial": 16, "num_spherical_features": 4,
@@ -65,21 +63,7 @@ def run(
             "model": write_model(system, Path(folder)), "accuracy": accuracy, "steps": steps,
             "every": max(1, steps // 4),
         }  # fmt: skip
-        command = [str(BIN / "mpirun"), "-np", str(ranks), str(BIN / "lmp")]
-        command += ["-in", str(EXAMPLE / f"in.{system}")]
-        for name, value in settings.items():
-            command += ["-var", name, str(value)]
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env={"OMP_NUM_THREADS": "1", **os.environ},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-    if done.returncode != 0:
-        raise SystemExit(f"LAMMPS stopped:\n{done.stdout[-3000:]}")
-    return table(done.stdout)
+        return table(run_input(EXAMPLE / f"in.{system}", ranks, settings))
 
 
 def table(log: str) -> list[dict[str, float]]:

@@ -70,9 +70,18 @@ def main() -> None:
 
 def measure(cells: int, ranks: int, settings: dict[str, object]) -> Measured:
     """Run in.scale and read its log."""
-    command = [str(BIN / "mpirun"), "-np", str(ranks), str(BIN / "lmp")]
-    command += ["-in", str(EXAMPLE / "in.scale"), "-var", "cells", str(cells)]
-    for name, value in settings.items():
+    text = run_input(EXAMPLE / "in.scale", ranks, {"cells": cells, **settings})
+    # LAMMPS's loop time excludes the set-up, in which everything is warmed up
+    seconds, steps = re.search(r"Loop time of (\S+) on \d+ procs for (\d+) steps", text).groups()
+    peak = 1e6 * float(re.search(r"Peak memory of all ranks: (\S+) MB", text)[1])
+    atoms = ATOMS_PER_CELL * cells**3
+    return Measured(atoms, ranks, float(seconds) / int(steps), peak, **details(text))
+
+
+def run_input(file: Path, ranks: int, variables: dict[str, object]) -> str:
+    """Run LAMMPS with an input and its variables, in a folder of its own; all that it prints."""
+    command = [str(BIN / "mpirun"), "-np", str(ranks), str(BIN / "lmp"), "-in", str(file)]
+    for name, value in variables.items():
         command += ["-var", name, str(value)]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
@@ -83,14 +92,9 @@ def measure(cells: int, ranks: int, settings: dict[str, object]) -> Measured:
             stderr=subprocess.STDOUT,
             text=True,
         )
-    text = done.stdout
     if done.returncode != 0:
-        raise SystemExit(f"LAMMPS stopped:\n{text[-3000:]}")
-    # LAMMPS's loop time excludes the set-up, in which everything is warmed up
-    seconds, steps = re.search(r"Loop time of (\S+) on \d+ procs for (\d+) steps", text).groups()
-    peak = 1e6 * float(re.search(r"Peak memory of all ranks: (\S+) MB", text)[1])
-    atoms = ATOMS_PER_CELL * cells**3
-    return Measured(atoms, ranks, float(seconds) / int(steps), peak, **details(text))
+        raise SystemExit(f"LAMMPS stopped:\n{done.stdout[-3000:]}")
+    return done.stdout
 
 
 def details(text: str) -> dict[str, object]:

@@ -30,14 +30,6 @@
 #include "simd.hpp"
 #include "tuning/mesh_plan.hpp"
 
-static int failures = 0;
-
-void expect(bool condition, const char *what) {
-  if (condition) return;
-  std::printf("FAILED: %s\n", what);
-  ++failures;
-}
-
 namespace {
 
 // Charges on a mesh in its layout, with the halo folded, as a compact mesh.

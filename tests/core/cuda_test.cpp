@@ -20,14 +20,6 @@
 #include "mesh/spread.hpp"
 #include "mesh/visiting_order.hpp"
 
-static int failures = 0;
-
-void expect(bool condition, const char *what) {
-  if (condition) return;
-  std::printf("FAILED: %s\n", what);
-  ++failures;
-}
-
 namespace {
 
 namespace cuda = loremd::cuda;

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
-#include <vector>
 
+#include "aligned_array.hpp"
 #include "edges/neighbor_density.hpp"
 #include "edges/neighbourhood.hpp"
 #include "math/dual.hpp"
@@ -16,20 +16,6 @@
 #include "simd.hpp"
 
 namespace loremd {
-
-// Zeros from a multiple of 64 bytes on.
-template <class T>
-class AlignedArray {
- public:
-  explicit AlignedArray(int64_t size) : storage_(size + 64 / sizeof(T)) {}
-  T *data() {
-    const auto address = reinterpret_cast<uintptr_t>(storage_.data());
-    return storage_.data() + (64 - address % 64) % 64 / sizeof(T);
-  }
-
- private:
-  std::vector<T> storage_;
-};
 
 // Memory of a chunk. A number takes one or two planes (value, tangent) of `lanes` values; arrays
 // of numbers are as long as whole blocks of `lanes`, so that they can be transposed.

@@ -62,13 +62,12 @@ LOREMD_INLINE void product_columns(int64_t rows, int inner, const T *a, int64_t 
 template <class T>
 PackedMatrix<T>::PackedMatrix(const T *values, int rows, int columns, int64_t row_stride,
                               int64_t column_stride)
-    : rows_(rows), columns_(columns) {
+    : rows_(rows),
+      columns_(columns),
+      storage_(int64_t(columns + width - 1) / width * rows * width) {
   const int panels = (columns + width - 1) / width;
-  storage_.resize(int64_t(panels) * rows * width + 64 / sizeof(T));
-  const auto address = reinterpret_cast<uintptr_t>(storage_.data());
-  data_ = storage_.data() + (64 - address % 64) % 64 / sizeof(T);
   for (int p = 0; p < panels; ++p) {
-    T *to = data_ + int64_t(p) * rows * width;
+    T *to = storage_.data() + int64_t(p) * rows * width;
     const int here = std::min(width, columns - p * width);
     for (int i = 0; i < rows; ++i, to += width) {
       const T *from = values + i * row_stride + p * width * column_stride;

@@ -2,7 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
+
+#include "aligned_array.hpp"
 
 namespace loremd {
 
@@ -18,12 +19,11 @@ class PackedMatrix {
 
   int rows() const { return rows_; }
   int columns() const { return columns_; }
-  const T *panel(int number) const { return data_ + int64_t(number) * rows_ * width; }
+  const T *panel(int number) const { return storage_.data() + int64_t(number) * rows_ * width; }
 
  private:
   int rows_, columns_;
-  std::vector<T> storage_;
-  T *data_;  // at a multiple of 64 bytes
+  AlignedArray<T> storage_;
 };
 
 // out(i, j) = sum_k a(i, k) matrix(k, j) for i < rows; rows of a and out are `a_stride` and

@@ -7,26 +7,13 @@
 #include <algorithm>
 #include <vector>
 
+#include "aligned_array.hpp"
 #include "features/coupling.hpp"
 #include "features/coupling_terms.hpp"
 #include "simd.hpp"
 
 namespace loremd {
 namespace {
-
-// Rows of lanes, zero at first, aligned for any vector.
-template <class T>
-class Rows {
- public:
-  Rows(int64_t rows, int lanes) : lines_((rows * lanes * sizeof(T) + 63) / 64) {}
-  T *data() { return reinterpret_cast<T *>(lines_.data()); }
-
- private:
-  struct alignas(64) Line {
-    char bytes[64];
-  };
-  std::vector<Line> lines_;
-};
 
 // The lanes of one block: `features` of `atoms`, the features fastest.
 template <class Features>
@@ -177,8 +164,8 @@ void tensor_product(const ProductShape &shape, int64_t atoms, const SphericalFea
     const int a_rows = argument_rows * pairs_up_to(shape.degree_a);
     const int b_rows = argument_rows * pairs_up_to(shape.degree_b);
     const int out_rows = 2 * pairs_up_to(shape.degree_out);
-    Rows<T> arguments(a_rows + b_rows, lanes), sums(out_rows, lanes);
-    Rows<T> weights(table.paths.size(), lanes);
+    AlignedArray<T> arguments((a_rows + b_rows) * lanes), sums(out_rows * lanes);
+    AlignedArray<T> weights(table.paths.size() * lanes);
     T *rows = arguments.data(), *w = weights.data(), *sum = sums.data();
     for_each_part(shape.features, lanes, [&](int first, int features) LOREMD_INLINE_LAMBDA {
       for_each_weight(shape, table.paths, first, features, lanes,
@@ -211,9 +198,9 @@ void tensor_product_weights(const ProductShape &shape, int64_t atoms,
     const int a_rows = argument_rows * pairs_up_to(shape.degree_a);
     const int b_rows = argument_rows * pairs_up_to(shape.degree_b);
     const int n_paths = static_cast<int>(table.paths.size());
-    Rows<T> arguments(a_rows + b_rows, lanes), sums(n_paths, lanes);
-    Rows<T> grads(argument_rows * pairs_up_to(shape.degree_out), lanes);
-    Rows<double> totals(n_paths, lanes);
+    AlignedArray<T> arguments((a_rows + b_rows) * lanes), sums(n_paths * lanes);
+    AlignedArray<T> grads(argument_rows * pairs_up_to(shape.degree_out) * lanes);
+    AlignedArray<double> totals(n_paths * lanes);
     T *rows = arguments.data(), *g = grads.data(), *sum = sums.data();
     double *total = totals.data();
     for_each_part(shape.features, lanes, [&](int first, int features) LOREMD_INLINE_LAMBDA {
