@@ -130,11 +130,15 @@ TORCH_LIBRARY(loremd, m) {
       "residual_mlp_forward(Tensor x, Tensor y, Tensor[] weights, Tensor[] biases, Tensor scale, "
       "Tensor shift) -> (Tensor values, Tensor normalised, Tensor inverse)");
   m.def(
+      "residual_mlp_slopes(Tensor x, Tensor y, Tensor[] weights, Tensor[] biases, Tensor scale, "
+      "Tensor shift) -> (Tensor values, Tensor normalised, Tensor inverse, Tensor[] slopes)");
+  m.def(
       "residual_mlp_again(Tensor x, Tensor y, Tensor[] weights, Tensor[] biases, Tensor scale, "
       "Tensor shift, Tensor normalised, Tensor inverse) -> Tensor");
   m.def(
       "residual_mlp_backward(Tensor grad, Tensor y, Tensor[] weights, Tensor[] biases, Tensor "
-      "scale, Tensor normalised, Tensor inverse) -> (Tensor by_x, Tensor by_y)");
+      "scale, Tensor normalised, Tensor inverse, Tensor[] slopes) -> (Tensor by_x, Tensor "
+      "by_y)");
 
   m.def("halo_exchange(Tensor owned, SymInt n, int comm) -> Tensor");
   m.def("halo_reduce(Tensor all, SymInt n_owned, int comm) -> Tensor");

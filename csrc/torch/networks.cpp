@@ -3,8 +3,9 @@
 // Networks per atom: dense layers with silu between them, and the residual step that ends with a
 // layer normalisation. Where a parameter may need a derivative they are made of differentiable ops
 // of torch. Else, for inference, they work through the rows in chunks that stay in the cache, with
-// one pass between two matrix products. For derivatives by the rows, mlp keeps the slopes of silu,
-// residual_mlp the normalised rows, from which residual_mlp_again has its values a second time.
+// one pass between two matrix products. For derivatives by the rows they keep the slopes of silu,
+// residual_mlp the normalised rows, too. From these alone residual_mlp_again has its values a
+// second time; its derivatives evaluate the hidden layers anew.
 #include <ATen/core/grad_mode.h>
 #include <ATen/Dispatch.h>
 #include <ATen/ops/addcmul.h>
@@ -21,6 +22,7 @@
 #include <torch/library.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +57,12 @@ std::tuple<Tensor, Tensor, Tensor> residual_mlp_forward(const Tensor &x, const T
   LOREMD_CALL(residual_mlp_forward, x, y, weights, biases, scale, shift);
 }
 
+std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_slopes(
+    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
+    const Tensor &shift) {
+  LOREMD_CALL(residual_mlp_slopes, x, y, weights, biases, scale, shift);
+}
+
 Tensor residual_mlp_again(const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
                           const Tensor &scale, const Tensor &shift, const Tensor &normalised,
                           const Tensor &inverse) {
@@ -64,8 +72,8 @@ Tensor residual_mlp_again(const Tensor &x, const Tensor &y, TensorList weights, 
 std::tuple<Tensor, Tensor> residual_mlp_backward(const Tensor &grad, const Tensor &y,
                                                  TensorList weights, TensorList biases,
                                                  const Tensor &scale, const Tensor &normalised,
-                                                 const Tensor &inverse) {
-  LOREMD_CALL(residual_mlp_backward, grad, y, weights, biases, scale, normalised, inverse);
+                                                 const Tensor &inverse, TensorList slopes) {
+  LOREMD_CALL(residual_mlp_backward, grad, y, weights, biases, scale, normalised, inverse, slopes);
 }
 
 namespace {
@@ -268,23 +276,24 @@ void for_each_chunk(int64_t rows, TensorList weights, Body &&body) {
   });
 }
 
-// The arguments of a network, contiguous; slopes(k) is where those of a silu are left, or null.
+// The arguments of a network, contiguous, without the last matrix for the hidden layers alone;
+// slopes(k) is where those of a silu are left, or null.
 template <class T>
 struct Network {
   Tensor input;
   TensorVector biases;
   Matrices<T> matrices;
 
-  Network(const Tensor &x, TensorList weights, TensorList given_biases)
+  Network(const Tensor &x, TensorList weights, TensorList given_biases, bool hidden_alone = false)
       : input(x.contiguous()),
         biases(contiguous(given_biases)),
-        matrices(packed<T>(weights, false)) {}
+        matrices(packed<T>(weights.slice(0, weights.size() - hidden_alone), false)) {}
 
   // Returns what the last layer reads.
   template <class Slopes>
   const T *hidden(int64_t first, int64_t rows, Scratch<T> &scratch, Slopes &&slopes) const {
     const T *from = input.const_data_ptr<T>() + first * input.size(1);
-    for (size_t k = 0; k + 1 < matrices.size(); ++k) {
+    for (size_t k = 0; k + 1 < biases.size(); ++k) {
       T *const to = scratch.next();
       multiply_rows(rows, from, matrices[k], to);
       loremd::bias_silu(rows, matrices[k].columns(), biases[k].template const_data_ptr<T>(), to,
@@ -317,13 +326,28 @@ void apply_back(const Matrices<T> &transposed, int64_t rows, const T *grad, Scra
   multiply_rows(rows, from, transposed[0], out);
 }
 
+// Memory for the slopes of every silu.
+TensorVector empty_slopes(const Tensor &x, TensorList weights) {
+  TensorVector slopes;
+  for (const Tensor &weight : weights.slice(0, weights.size() - 1)) {
+    slopes.push_back(x.new_empty_symint({x.sym_size(0), weight.sym_size(1)}));
+  }
+  return slopes;
+}
+
+// Where the rows from `first` on stand in every tensor; null where there is none.
+template <class T>
+auto rows_from(const TensorVector &tensors, int64_t first) {
+  return [&tensors, first](size_t k) -> T * {
+    if (tensors.empty()) return nullptr;
+    return static_cast<T *>(tensors[k].data_ptr()) + first * tensors[k].size(1);
+  };
+}
+
 std::tuple<Tensor, TensorVector> run_mlp(const char *op, const Tensor &x, TensorList weights,
                                          TensorList biases, bool with_slopes) {
   check_network(op, "x", x, weights, biases);
-  TensorVector slopes;
-  for (size_t k = 0; with_slopes && k + 1 < weights.size(); ++k) {
-    slopes.push_back(at::empty({x.size(0), weights[k].size(1)}, x.options()));
-  }
+  const TensorVector slopes = with_slopes ? empty_slopes(x, weights) : TensorVector();
   const int64_t width = weights.back().size(1);
   Tensor out = at::empty({x.size(0), width}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mlp", [&] {
@@ -331,12 +355,8 @@ std::tuple<Tensor, TensorVector> run_mlp(const char *op, const Tensor &x, Tensor
     const scalar_t *const bias = network.biases.back().template const_data_ptr<scalar_t>();
     for_each_chunk<scalar_t>(
         x.size(0), weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
-          const auto slopes_from = [&](size_t k) -> scalar_t * {
-            if (slopes.empty()) return nullptr;
-            return slopes[k].template mutable_data_ptr<scalar_t>() + first * slopes[k].size(1);
-          };
           scalar_t *const part = out.mutable_data_ptr<scalar_t>() + first * width;
-          network.apply(first, rows, scratch, slopes_from, part);
+          network.apply(first, rows, scratch, rows_from<scalar_t>(slopes, first), part);
           loremd::add_bias(rows, static_cast<int>(width), bias, part);
         });
   });
@@ -362,23 +382,24 @@ Tensor mlp_backward_cpu(const Tensor &grad, TensorList weights, TensorList slope
     const auto transposed = packed<scalar_t>(weights, true);
     for_each_chunk<scalar_t>(
         grad.size(0), weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
-          const auto slopes_from = [&](size_t k) {
-            return kept[k].template const_data_ptr<scalar_t>() + first * kept[k].size(1);
-          };
           apply_back(transposed, rows, by_out.const_data_ptr<scalar_t>() + first * grad.size(1),
-                     scratch, slopes_from, by_x.mutable_data_ptr<scalar_t>() + first * width);
+                     scratch, rows_from<const scalar_t>(kept, first),
+                     by_x.mutable_data_ptr<scalar_t>() + first * width);
         });
   });
   return by_x;
 }
 
-std::tuple<Tensor, Tensor, Tensor> run_residual_mlp(const char *op, const Tensor &x,
-                                                    const Tensor &y, TensorList weights,
-                                                    TensorList biases, const Tensor &scale,
-                                                    const Tensor &shift, bool keep) {
+enum class Keep { nothing, rows, rows_and_slopes };
+
+std::tuple<Tensor, Tensor, Tensor, TensorVector> run_residual_mlp(
+    const char *op, const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
+    const Tensor &scale, const Tensor &shift, Keep keep) {
   check_residual(op, x, y, weights, biases, scale, shift);
   const Tensor residual = x.contiguous(), scales = scale.contiguous(), shifts = shift.contiguous();
-  const int64_t n = x.size(0), width = x.size(1), kept = keep ? n : 0;
+  const bool with_rows = keep != Keep::nothing, with_slopes = keep == Keep::rows_and_slopes;
+  const int64_t n = x.size(0), width = x.size(1), kept = with_rows ? n : 0;
+  const TensorVector slopes = with_slopes ? empty_slopes(y, weights) : TensorVector();
   Tensor out = at::empty({n, width}, x.options());
   Tensor normalised = at::empty({kept, width}, x.options());
   Tensor inverse = at::empty({kept}, x.options());
@@ -388,30 +409,39 @@ std::tuple<Tensor, Tensor, Tensor> run_residual_mlp(const char *op, const Tensor
         static_cast<int>(width), network.biases.back().template const_data_ptr<scalar_t>(),
         scales.const_data_ptr<scalar_t>(), shifts.const_data_ptr<scalar_t>()};
     const auto place = [&](Tensor &t, int64_t offset) {
-      return keep ? t.mutable_data_ptr<scalar_t>() + offset : nullptr;
+      return with_rows ? t.mutable_data_ptr<scalar_t>() + offset : nullptr;
     };
-    const auto no_slopes = [](size_t) -> scalar_t * { return nullptr; };
     for_each_chunk<scalar_t>(
         n, weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
           scalar_t *const part = out.mutable_data_ptr<scalar_t>() + first * width;
-          network.apply(first, rows, scratch, no_slopes, part);
+          network.apply(first, rows, scratch, rows_from<scalar_t>(slopes, first), part);
           loremd::residual_norm(rows, norm, residual.const_data_ptr<scalar_t>() + first * width,
                                 part, place(normalised, first * width), place(inverse, first));
         });
   });
-  return {out, normalised, inverse};
+  return {out, normalised, inverse, slopes};
 }
 
 Tensor residual_mlp_cpu(const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
                         const Tensor &scale, const Tensor &shift) {
-  return std::get<0>(run_residual_mlp("residual_mlp", x, y, weights, biases, scale, shift, false));
+  return std::get<0>(
+      run_residual_mlp("residual_mlp", x, y, weights, biases, scale, shift, Keep::nothing));
 }
 
 std::tuple<Tensor, Tensor, Tensor> residual_mlp_forward_cpu(const Tensor &x, const Tensor &y,
                                                             TensorList weights, TensorList biases,
                                                             const Tensor &scale,
                                                             const Tensor &shift) {
-  return run_residual_mlp("residual_mlp_forward", x, y, weights, biases, scale, shift, true);
+  auto [values, normalised, inverse, none] =
+      run_residual_mlp("residual_mlp_forward", x, y, weights, biases, scale, shift, Keep::rows);
+  return {values, normalised, inverse};
+}
+
+std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_slopes_cpu(
+    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
+    const Tensor &shift) {
+  return run_residual_mlp("residual_mlp_slopes", x, y, weights, biases, scale, shift,
+                          Keep::rows_and_slopes);
 }
 
 // The sizes of what residual_mlp_forward keeps.
@@ -433,29 +463,35 @@ Tensor residual_mlp_again_cpu(const Tensor &x, const Tensor &y, TensorList weigh
 std::tuple<Tensor, Tensor> residual_mlp_backward_cpu(const Tensor &grad, const Tensor &y,
                                                      TensorList weights, TensorList biases,
                                                      const Tensor &scale, const Tensor &normalised,
-                                                     const Tensor &inverse) {
+                                                     const Tensor &inverse, TensorList slopes) {
   const char *op = "residual_mlp_backward";
   check_residual(op, grad, y, weights, biases, scale, scale);
   check_kept(op, normalised, inverse, grad);
+  if (!slopes.empty()) check_gradient(op, grad, weights, slopes);
   const int64_t n = grad.size(0), width = grad.size(1), columns = y.size(1);
   Tensor by_x = at::empty({n, width}, grad.options());
   Tensor by_y = at::empty({n, columns}, grad.options());
   const Tensor by_out = grad.contiguous(), scales = scale.contiguous();
   const Tensor units = normalised.contiguous(), inverses = inverse.contiguous();
+  const TensorVector kept = contiguous(slopes);
   AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "residual_mlp_backward", [&] {
-    const Network<scalar_t> network(y, weights, biases);
+    std::optional<Network<scalar_t>> again;
+    if (kept.empty()) again.emplace(y, weights, biases, true);
     const auto transposed = packed<scalar_t>(weights, true);
     const auto from = [](const Tensor &t) { return t.const_data_ptr<scalar_t>(); };
     for_each_chunk<scalar_t>(
         n, weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
           const int64_t offset = first * width;
-          const auto slopes = [&](size_t k) { return scratch.slopes(k); };
           scalar_t *const part = by_x.mutable_data_ptr<scalar_t>() + offset;
           loremd::residual_norm_gradient(rows, static_cast<int>(width), from(scales),
                                          from(units) + offset, from(inverses) + first,
                                          from(by_out) + offset, part);
-          network.hidden(first, rows, scratch, slopes);
-          apply_back(transposed, rows, part, scratch, slopes,
+          const auto anew = [&](size_t k) { return scratch.slopes(k); };
+          if (again) again->hidden(first, rows, scratch, anew);
+          const auto slopes_of = [&](size_t k) -> const scalar_t * {
+            return again ? anew(k) : rows_from<const scalar_t>(kept, first)(k);
+          };
+          apply_back(transposed, rows, part, scratch, slopes_of,
                      by_y.mutable_data_ptr<scalar_t>() + first * columns);
         });
   });
@@ -464,14 +500,6 @@ std::tuple<Tensor, Tensor> residual_mlp_backward_cpu(const Tensor &grad, const T
 
 // --- shapes ---------------------------------------------------------------------------------
 
-TensorVector slopes_meta(const Tensor &x, TensorList weights) {
-  TensorVector slopes;
-  for (const Tensor &weight : weights.slice(0, weights.size() - 1)) {
-    slopes.push_back(x.new_empty_symint({x.sym_size(0), weight.sym_size(1)}));
-  }
-  return slopes;
-}
-
 Tensor mlp_meta(const Tensor &x, TensorList weights, TensorList biases) {
   check_network("mlp", "x", x, weights, biases);
   return x.new_empty_symint({x.sym_size(0), weights.back().sym_size(1)});
@@ -479,7 +507,7 @@ Tensor mlp_meta(const Tensor &x, TensorList weights, TensorList biases) {
 
 std::tuple<Tensor, TensorVector> mlp_forward_meta(const Tensor &x, TensorList weights,
                                                   TensorList biases) {
-  return {mlp_meta(x, weights, biases), slopes_meta(x, weights)};
+  return {mlp_meta(x, weights, biases), empty_slopes(x, weights)};
 }
 
 Tensor mlp_backward_meta(const Tensor &grad, TensorList weights, TensorList) {
@@ -500,6 +528,14 @@ std::tuple<Tensor, Tensor, Tensor> residual_mlp_forward_meta(const Tensor &x, co
           x.new_empty_symint({x.sym_size(0)})};
 }
 
+std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_slopes_meta(
+    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
+    const Tensor &shift) {
+  auto [values, normalised, inverse] =
+      residual_mlp_forward_meta(x, y, weights, biases, scale, shift);
+  return {values, normalised, inverse, empty_slopes(y, weights)};
+}
+
 Tensor residual_mlp_again_meta(const Tensor &x, const Tensor &y, TensorList weights,
                                TensorList biases, const Tensor &scale, const Tensor &shift,
                                const Tensor &, const Tensor &) {
@@ -508,7 +544,7 @@ Tensor residual_mlp_again_meta(const Tensor &x, const Tensor &y, TensorList weig
 
 std::tuple<Tensor, Tensor> residual_mlp_backward_meta(const Tensor &grad, const Tensor &y,
                                                       TensorList, TensorList, const Tensor &,
-                                                      const Tensor &, const Tensor &) {
+                                                      const Tensor &, const Tensor &, TensorList) {
   return {grad.new_empty_symint(grad.sym_sizes()), y.new_empty_symint(y.sym_sizes())};
 }
 
@@ -576,14 +612,16 @@ struct ResidualMlp : torch::autograd::Function<ResidualMlp> {
     const auto &[weights, biases, scale, shift] = parameters;
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     Tensor values;
+    TensorVector slopes;
     if (kept.normalised.defined()) {
       values =
           residual_mlp_again(x, y, weights, biases, scale, shift, kept.normalised, kept.inverse);
     } else {
-      std::tie(values, kept.normalised, kept.inverse) =
-          residual_mlp_forward(x, y, weights, biases, scale, shift);
+      std::tie(values, kept.normalised, kept.inverse, slopes) =
+          residual_mlp_slopes(x, y, weights, biases, scale, shift);
     }
-    save(ctx, {x, y, scale, shift, kept.normalised, kept.inverse}, {weights, biases});
+    ctx->saved_data["slopes"] = static_cast<int64_t>(slopes.size());
+    save(ctx, {x, y, scale, shift, kept.normalised, kept.inverse}, {weights, biases, slopes});
     return values;
   }
   static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
@@ -592,19 +630,15 @@ struct ResidualMlp : torch::autograd::Function<ResidualMlp> {
     const Tensor &x = saved.one(), &y = saved.one(), &scale = saved.one(), &shift = saved.one();
     const Tensor &normalised = saved.one(), &inverse = saved.one();
     const TensorList weights = saved.several(layers), biases = saved.several(layers);
+    const TensorList slopes = saved.several(ctx->saved_data["slopes"].toInt());
     const auto [by_x, by_y] =
         at::GradMode::is_enabled()
             ? composite_residual_mlp_backward(grads[0], x, y, weights, biases, scale, shift)
-            : residual_mlp_backward(grads[0], y, weights, biases, scale, normalised, inverse);
+            : residual_mlp_backward(grads[0], y, weights, biases, scale, normalised, inverse,
+                                    slopes);
     return {by_x, by_y, Tensor(), Tensor()};
   }
 };
-
-bool need_gradients(TensorList tensors) {
-  return at::GradMode::is_enabled() &&
-         std::any_of(tensors.begin(), tensors.end(),
-                     [](const Tensor &tensor) { return tensor.requires_grad(); });
-}
 
 Tensor mlp_autograd(const Tensor &x, TensorList weights, TensorList biases) {
   if (!x.is_cpu() || need_gradients(weights) || need_gradients(biases)) {
@@ -653,6 +687,7 @@ TORCH_LIBRARY_IMPL(loremd, CPU, m) {
   m.impl("mlp_backward", mlp_backward_cpu);
   m.impl("residual_mlp", residual_mlp_cpu);
   m.impl("residual_mlp_forward", residual_mlp_forward_cpu);
+  m.impl("residual_mlp_slopes", residual_mlp_slopes_cpu);
   m.impl("residual_mlp_again", residual_mlp_again_cpu);
   m.impl("residual_mlp_backward", residual_mlp_backward_cpu);
 }
@@ -669,6 +704,7 @@ TORCH_LIBRARY_IMPL(loremd, Meta, m) {
   m.impl("mlp_backward", mlp_backward_meta);
   m.impl("residual_mlp", residual_mlp_meta);
   m.impl("residual_mlp_forward", residual_mlp_forward_meta);
+  m.impl("residual_mlp_slopes", residual_mlp_slopes_meta);
   m.impl("residual_mlp_again", residual_mlp_again_meta);
   m.impl("residual_mlp_backward", residual_mlp_backward_meta);
 }

@@ -80,6 +80,8 @@ Tensor compact_sharp(const Tensor &x, double range, const Tensor &series, int64_
 
 // features/tensor_product.hpp. Spherical features (n, (L+1)^2, F), weights (L1+1, L2+1, L3+1, F).
 Tensor tensor_product(const Tensor &a, const Tensor &b, const Tensor &weight);
+std::tuple<Tensor, Tensor> tensor_product_gradient(const Tensor &a, const Tensor &b,
+                                                   const Tensor &weight, const Tensor &grad);
 Tensor tensor_product_weights(const Tensor &a, const Tensor &b, const Tensor &grad);
 
 // features/equivariant_dense.hpp. Weights (L+1, Fin, Fout).
@@ -96,7 +98,8 @@ std::tuple<Tensor, Tensor> norm_features_curvature(const Tensor &t, const Tensor
 // and biases (out) of each layer; scale, shift (out of the last). `slopes` are the derivatives of
 // silu, (n, out) of each layer but the last; `normalised` (n, out) and `inverse` (n) are of the
 // normalisation. mlp, residual_mlp and residual_mlp_again, which takes its values from what
-// residual_mlp_forward kept, are differentiable to any order, the other halves are not.
+// residual_mlp_forward kept, are differentiable to any order, the other halves are not; without
+// slopes residual_mlp_backward finds them itself.
 Tensor mlp(const Tensor &x, TensorList weights, TensorList biases);
 std::tuple<Tensor, TensorVector> mlp_forward(const Tensor &x, TensorList weights,
                                              TensorList biases);
@@ -106,13 +109,16 @@ Tensor residual_mlp(const Tensor &x, const Tensor &y, TensorList weights, Tensor
 std::tuple<Tensor, Tensor, Tensor> residual_mlp_forward(const Tensor &x, const Tensor &y,
                                                         TensorList weights, TensorList biases,
                                                         const Tensor &scale, const Tensor &shift);
+std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_slopes(
+    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
+    const Tensor &shift);
 Tensor residual_mlp_again(const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
                           const Tensor &scale, const Tensor &shift, const Tensor &normalised,
                           const Tensor &inverse);
 std::tuple<Tensor, Tensor> residual_mlp_backward(const Tensor &grad, const Tensor &y,
                                                  TensorList weights, TensorList biases,
                                                  const Tensor &scale, const Tensor &normalised,
-                                                 const Tensor &inverse);
+                                                 const Tensor &inverse, TensorList slopes);
 
 // communicator.hpp
 Tensor halo_exchange(const Tensor &owned, SymInt n, int64_t comm);

@@ -4,8 +4,11 @@
 #pragma once
 
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/grad_mode.h>
 #include <c10/util/Exception.h>
 #include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
 
 #include "error.hpp"
 #include "math/even_series.hpp"
@@ -23,6 +26,13 @@ using torch::autograd::variable_list;
                              .findSchemaOrThrow("loremd::" #name, "")          \
                              .typed<std::remove_pointer_t<decltype(&name)>>(); \
   return op.call(__VA_ARGS__)
+
+// Whether autograd has to know of an op with these arguments.
+inline bool need_gradients(TensorList tensors) {
+  return at::GradMode::is_enabled() &&
+         std::any_of(tensors.begin(), tensors.end(),
+                     [](const Tensor &tensor) { return tensor.requires_grad(); });
+}
 
 // Runs `body`, turning the core's Error into torch's.
 template <class Body>

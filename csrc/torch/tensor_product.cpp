@@ -11,6 +11,7 @@
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -25,6 +26,11 @@ namespace loremd_torch {
 
 Tensor tensor_product(const Tensor &a, const Tensor &b, const Tensor &weight) {
   LOREMD_CALL(tensor_product, a, b, weight);
+}
+
+std::tuple<Tensor, Tensor> tensor_product_gradient(const Tensor &a, const Tensor &b,
+                                                   const Tensor &weight, const Tensor &grad) {
+  LOREMD_CALL(tensor_product_gradient, a, b, weight, grad);
 }
 
 Tensor tensor_product_weights(const Tensor &a, const Tensor &b, const Tensor &grad) {
@@ -109,16 +115,21 @@ Tensor weights_on_device(const char *op, const loremd::ProductShape &shape, cons
   return sums.to(a.scalar_type());
 }
 
+void check_weight(const char *op, const Tensor &weight, const Tensor &a, int degree_a,
+                  int degree_b) {
+  TORCH_CHECK_VALUE(weight.dim() == 4 && weight.size(0) == degree_a + 1 &&
+                        weight.size(1) == degree_b + 1 && weight.size(2) > 0 &&
+                        weight.size(3) == a.size(2),
+                    "loremd::", op, ": expected weight of shape (", degree_a + 1, ", ",
+                    degree_b + 1, ", degree + 1, ", a.size(2), "), got ", weight.sizes());
+  check_dtype(op, "weight", weight, a.scalar_type());
+}
+
 Tensor tensor_product_kernel(const Tensor &a, const Tensor &b, const Tensor &weight) {
   const char *op = "tensor_product";
   const SphericalArgument first(op, "a", a), second(op, "b", b, a);
   check_devices(op, {&a, &b, &weight});
-  TORCH_CHECK_VALUE(weight.dim() == 4 && weight.size(0) == first.degree + 1 &&
-                        weight.size(1) == second.degree + 1 && weight.size(2) > 0 &&
-                        weight.size(3) == a.size(2),
-                    "loremd::", op, ": expected weight of shape (", first.degree + 1, ", ",
-                    second.degree + 1, ", degree + 1, ", a.size(2), "), got ", weight.sizes());
-  check_dtype(op, "weight", weight, a.scalar_type());
+  check_weight(op, weight, a, first.degree, second.degree);
   const int degree = static_cast<int>(weight.size(2)) - 1;
   const loremd::ProductShape shape{first.degree, second.degree, degree, first.features()};
   const Tensor w = weight.contiguous();
@@ -183,10 +194,53 @@ Tensor exchanged(const Tensor &weight, int argument) {
   return weight.mul(factors).transpose(argument, 2);
 }
 
-std::tuple<Tensor, Tensor> tensor_product_gradient(const Tensor &a, const Tensor &b,
-                                                   const Tensor &weight, const Tensor &grad) {
+// The gradients by both arguments as two products, which can be differentiated.
+std::tuple<Tensor, Tensor> gradient_by_products(const Tensor &a, const Tensor &b,
+                                                const Tensor &weight, const Tensor &grad) {
   return {tensor_product(grad, b, exchanged(weight, 0)),
           tensor_product(a, grad, exchanged(weight, 1))};
+}
+
+std::tuple<Tensor, Tensor> tensor_product_gradient_cpu(const Tensor &a, const Tensor &b,
+                                                       const Tensor &weight, const Tensor &grad) {
+  const char *op = "tensor_product_gradient";
+  const SphericalArgument first(op, "a", a), second(op, "b", b, a), third(op, "grad", grad, a);
+  check_weight(op, weight, a, first.degree, second.degree);
+  TORCH_CHECK_VALUE(weight.size(2) == third.degree + 1, "loremd::", op, ": expected weight of ",
+                    "shape (", first.degree + 1, ", ", second.degree + 1, ", ", third.degree + 1,
+                    ", ", a.size(2), "), got ", weight.sizes());
+  // Few sums for each product of pairs: then two passes are faster than one that stores four rows
+  // for every product.
+  if (third.degree < std::min(first.degree, second.degree)) {
+    return gradient_by_products(a, b, weight, grad);
+  }
+  const loremd::ProductShape shape{first.degree, second.degree, third.degree, first.features()};
+  const Tensor w = weight.contiguous();
+  Tensor by_a = at::empty(a.sizes(), a.options()), by_b = at::empty(b.sizes(), b.options());
+  AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "tensor_product_gradient", [&] {
+    at::parallel_for(0, a.size(0), atoms_per_task, [&](int64_t begin, int64_t end) {
+      run_core(op, [&] {
+        loremd::tensor_product_gradient<scalar_t>(
+            shape, end - begin, first.from<scalar_t>(begin), second.from<scalar_t>(begin),
+            w.const_data_ptr<scalar_t>(), third.from<scalar_t>(begin),
+            result_from<scalar_t>(by_a, begin), result_from<scalar_t>(by_b, begin));
+      });
+    });
+  });
+  return {by_a, by_b};
+}
+
+std::tuple<Tensor, Tensor> tensor_product_gradient_meta(const Tensor &a, const Tensor &b,
+                                                        const Tensor &, const Tensor &) {
+  return {a.new_empty_symint(a.sym_sizes()), b.new_empty_symint(b.sym_sizes())};
+}
+
+std::tuple<Tensor, Tensor> tensor_product_gradient_autograd(const Tensor &a, const Tensor &b,
+                                                            const Tensor &weight,
+                                                            const Tensor &grad) {
+  if (need_gradients({a, b, weight, grad})) return gradient_by_products(a, b, weight, grad);
+  at::AutoDispatchBelowADInplaceOrView below_autograd;
+  return tensor_product_gradient(a, b, weight, grad);
 }
 
 struct TensorProduct : torch::autograd::Function<TensorProduct> {
@@ -199,9 +253,15 @@ struct TensorProduct : torch::autograd::Function<TensorProduct> {
   static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
     const auto saved = ctx->get_saved_variables();
     const Tensor &a = saved[0], &b = saved[1], &weight = saved[2], &grad = grads[0];
-    return {ctx->needs_input_grad(0) ? tensor_product(grad, b, exchanged(weight, 0)) : Tensor(),
-            ctx->needs_input_grad(1) ? tensor_product(a, grad, exchanged(weight, 1)) : Tensor(),
-            ctx->needs_input_grad(2) ? tensor_product_weights(a, b, grad) : Tensor()};
+    Tensor by_a, by_b;
+    if (ctx->needs_input_grad(0) && ctx->needs_input_grad(1)) {
+      std::tie(by_a, by_b) = tensor_product_gradient(a, b, weight, grad);
+    } else if (ctx->needs_input_grad(0)) {
+      by_a = tensor_product(grad, b, exchanged(weight, 0));
+    } else if (ctx->needs_input_grad(1)) {
+      by_b = tensor_product(a, grad, exchanged(weight, 1));
+    }
+    return {by_a, by_b, ctx->needs_input_grad(2) ? tensor_product_weights(a, b, grad) : Tensor()};
   }
 };
 
@@ -223,8 +283,12 @@ struct TensorProductWeights : torch::autograd::Function<TensorProductWeights> {
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(loremd, CompositeImplicitAutograd, m) {
-  m.impl("tensor_product_gradient", tensor_product_gradient);
+TORCH_LIBRARY_IMPL(loremd, CPU, m) {
+  m.impl("tensor_product_gradient", tensor_product_gradient_cpu);
+}
+
+TORCH_LIBRARY_IMPL(loremd, CUDA, m) {
+  m.impl("tensor_product_gradient", gradient_by_products);
 }
 
 LOREMD_KERNELS(m) {
@@ -234,6 +298,7 @@ LOREMD_KERNELS(m) {
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {
   m.impl("tensor_product", tensor_product_meta);
+  m.impl("tensor_product_gradient", tensor_product_gradient_meta);
   m.impl("tensor_product_weights", tensor_product_weights_meta);
 }
 
@@ -241,6 +306,7 @@ TORCH_LIBRARY_IMPL(loremd, Autograd, m) {
   m.impl("tensor_product", [](const Tensor &a, const Tensor &b, const Tensor &weight) {
     return TensorProduct::apply(a, b, weight);
   });
+  m.impl("tensor_product_gradient", tensor_product_gradient_autograd);
   m.impl("tensor_product_weights", [](const Tensor &a, const Tensor &b, const Tensor &grad) {
     return TensorProductWeights::apply(a, b, grad);
   });

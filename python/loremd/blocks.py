@@ -104,8 +104,8 @@ class MLP(nn.Module):
         weights, biases = self.matrices()
         return mlp(x, weights, biases)
 
-    def matrices(self) -> Tuple[List[Tensor], List[Tensor]]:
-        """Weights and biases of the layers."""
+    def matrices(self, first: Optional[Tensor] = None) -> Tuple[List[Tensor], List[Tensor]]:
+        """Weights and biases of the layers; `first`, if given, is the first weight's substitute."""
         weights: List[Tensor] = []
         biases: List[Tensor] = []
         for layer in self.layers:
@@ -113,6 +113,8 @@ class MLP(nn.Module):
             assert bias is not None
             weights.append(layer.weight)
             biases.append(bias)
+        if first is not None:
+            weights[0] = first
         return weights, biases
 
     def arrays(self) -> Arrays:
@@ -162,10 +164,13 @@ class Update(nn.Module):
         return residual_mlp(x, x, weights, biases, own_norm.scale, own_norm.bias)
 
     @torch.jit.export
-    def keep(self, x: Tensor, y: Tensor) -> Tuple[Tensor, Kept]:
-        """forward without derivatives, and what :meth:`again` needs."""
+    def keep(self, x: Tensor, y: Tensor, first: Optional[Tensor] = None) -> Tuple[Tensor, Kept]:
+        """forward without derivatives, and what :meth:`again` needs.
+
+        first (in, 2 d) takes the place of the first matrix, for other y.
+        """
         norm, own_norm = self.message_norm, self.own_norm
-        weights, biases = self.message.matrices()
+        weights, biases = self.message.matrices(first)
         x, normalised, inverse = residual_mlp_forward(x, y, weights, biases, norm.scale, norm.bias)
         weights, biases = self.own.matrices()
         x, own_normalised, own_inverse = residual_mlp_forward(
@@ -174,10 +179,10 @@ class Update(nn.Module):
         return x, Kept(normalised, inverse, own_normalised, own_inverse)
 
     @torch.jit.export
-    def again(self, x: Tensor, y: Tensor, kept: Kept) -> Tensor:
-        """forward for the same arguments a second time, for its derivatives."""
+    def again(self, x: Tensor, y: Tensor, kept: Kept, first: Optional[Tensor] = None) -> Tensor:
+        """:meth:`keep` for the same arguments a second time, for its derivatives."""
         norm, own_norm = self.message_norm, self.own_norm
-        weights, biases = self.message.matrices()
+        weights, biases = self.message.matrices(first)
         x = residual_mlp_again(
             x, y, weights, biases, norm.scale, norm.bias, kept.normalised, kept.inverse
         )

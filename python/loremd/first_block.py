@@ -84,20 +84,17 @@ class FirstBlock(nn.Module):
             radial_sums: (n, S, K) and density: (n, (L+1)², s) of ops.neighbor_density.
         """
         t = self.square(density)
-        x, sums = self._messages(present, species, to_scalars, radial_sums)
-        x = self.update_density(x, sums)
+        sums = by_species(species, radial_sums.flatten(1), to_scalars)
+        x = self.update_density(self._start(present).index_select(0, species), sums)
         return self.update_norms(x, self.norm_features(t)), t
 
-    def _messages(
-        self, present: Tensor, species: Tensor, to_scalars: Tensor, radial_sums: Tensor
-    ) -> Tuple[Tensor, Tensor]:
-        """Scalars to start from, (n, d), and what the first update reads, the same shape."""
-        sums = by_species(species, radial_sums.flatten(1), to_scalars)
+    def _start(self, present: Tensor) -> Tensor:
+        """Scalars to start from, one row (d,) for each species present."""
         node = self.node
+        embedding = self.embedding.index_select(0, present)
         if node is None:
-            return torch.zeros_like(sums), sums
-        x = node(self.embedding.index_select(0, present)).index_select(0, species)
-        return x, sums
+            return embedding.new_zeros(present.shape[0], self.edge_scalars.weight.shape[1])
+        return node(embedding)
 
     @torch.jit.export
     def energies(self, x: Tensor) -> Tensor:
@@ -105,28 +102,43 @@ class FirstBlock(nn.Module):
         return self.readout(x).squeeze(1).to(torch.float64)
 
     # --- in blocks of atoms ---------------------------------------------------------------------
+    #
+    # The first update has no layer between the radial sums and its network here: to_hidden is its
+    # matrix and the network's first one in a single product, per species of the centre.
+
+    @torch.jit.export
+    def to_hidden(self, to_scalars: Tensor) -> Tensor:
+        """From the radial sums to the first hidden layer, (S, S K, 2 d); see coefficients."""
+        weights, _ = self.update_density.message.matrices()
+        return to_scalars @ weights[0]
 
     @torch.jit.export
     def sweep(
         self,
         present: Tensor,
         species: Tensor,
-        to_scalars: Tensor,
+        to_hidden: Tensor,
         radial_sums: Tensor,
         density: Tensor,
     ) -> Tuple[Tensor, Tensor, List[Kept]]:
         """As :meth:`forward`, without derivatives, and what :meth:`sweep_back` needs."""
-        n = species.shape[0]
-        x = density.new_empty(n, to_scalars.shape[2])
+        n, start = species.shape[0], self._start(present)
+        x = density.new_empty(n, start.shape[1])
         t = torch.empty_like(density)
         kept: List[Kept] = []
         for begin in range(0, n, self.atoms_at_once):
             part = slice(begin, min(begin + self.atoms_at_once, n))
             own_t = self.square(density[part])
-            own_x, sums = self._messages(present, species[part], to_scalars, radial_sums[part])
-            own_x, of_density = self.update_density.keep(own_x, sums)
+            groups, place = by_group(species[part], start.shape[0])
+            values: List[Tensor] = []
+            for k, rows in enumerate(groups):
+                first = start[k].expand(rows.shape[0], start.shape[1])
+                sums = radial_sums[part].flatten(1).index_select(0, rows)
+                value, of_density = self.update_density.keep(first, sums, to_hidden[k])
+                values.append(value)
+                kept.append(of_density)
+            own_x = torch.cat(values).index_select(0, place)
             own_x, of_norms = self.update_norms.keep(own_x, self.norm_features(own_t))
-            kept.append(of_density)
             kept.append(of_norms)
             x[part] = own_x
             t[part] = own_t
@@ -137,7 +149,7 @@ class FirstBlock(nn.Module):
         self,
         present: Tensor,
         species: Tensor,
-        to_scalars: Tensor,
+        to_hidden: Tensor,
         radial_sums: Tensor,
         density: Tensor,
         t: Tensor,
@@ -151,17 +163,26 @@ class FirstBlock(nn.Module):
         the energies (n,) of the readout.
         """
         energies = torch.zeros(species.shape[0], dtype=torch.float64, device=by_x.device)
+        start = self._start(present)
         for block, begin in enumerate(range(0, species.shape[0], self.atoms_at_once)):
             part = slice(begin, min(begin + self.atoms_at_once, species.shape[0]))
-            leaves = [radial_sums[part].requires_grad_(), t[part].requires_grad_()]
-            x, sums = self._messages(present, species[part], to_scalars, leaves[0])
-            x = self.update_density.again(x, sums, kept[2 * block])
-            norms = self.norm_features(leaves[1])
-            x = self.update_norms.again(x, norms, kept[2 * block + 1])
-            readout = self.energies(x)
+            groups, place = by_group(species[part], start.shape[0])
+            own_kept = kept[block * (len(groups) + 1) : (block + 1) * (len(groups) + 1)]
+            sums: List[Tensor] = []
+            values: List[Tensor] = []
+            for k, rows in enumerate(groups):
+                sums.append(radial_sums[part].flatten(1).index_select(0, rows).requires_grad_())
+                first = start[k].expand(rows.shape[0], start.shape[1])
+                values.append(self.update_density.again(first, sums[k], own_kept[k], to_hidden[k]))
+            x = torch.cat(values).detach().index_select(0, place).requires_grad_()
+            own_t = t[part].requires_grad_()
+            updated = self.update_norms.again(x, self.norm_features(own_t), own_kept[-1])
+            readout = self.energies(updated)
             energies[part] = readout.detach()
-            by = gradients([x, readout], leaves, [by_x[part], torch.ones_like(readout)])
-            radial_sums[part] = by[0]
+            by = gradients([updated, readout], [x, own_t], [by_x[part], torch.ones_like(readout)])
+            by_values = [by[0].index_select(0, rows) for rows in groups]
+            by_sums = torch.cat(gradients(values, sums, by_values))
+            radial_sums[part] = by_sums.index_select(0, place).reshape(radial_sums[part].shape)
             density[part] = self.square.gradient(density[part], by_t[part] + by[1])
         return energies
 
@@ -183,17 +204,21 @@ class FirstBlock(nn.Module):
         ]
 
 
+def by_group(species: Tensor, n_species: int) -> Tuple[List[Tensor], Tensor]:
+    """The atoms (n,) of each species, and the place of every atom in their concatenation."""
+    order = torch.argsort(species, stable=True)
+    counts: List[int] = torch.bincount(species, minlength=n_species).tolist()
+    return list(torch.split(order, counts)), torch.argsort(order)
+
+
 def by_species(species: Tensor, values: Tensor, matrices: Tensor) -> Tensor:
     """Rows times the matrix of their species: (n, in), (S, in, out) -> (n, out)."""
     if species.shape[0] == 0:
         return values.new_zeros(0, matrices.shape[2])
     if matrices.shape[0] == 1:
         return values @ matrices[0]
-    order = torch.argsort(species, stable=True)
-    counts: List[int] = torch.bincount(species, minlength=matrices.shape[0]).tolist()
+    groups, place = by_group(species, matrices.shape[0])
     products: List[Tensor] = []
-    for rows, matrix in zip(
-        torch.split(values.index_select(0, order), counts), torch.unbind(matrices)
-    ):
-        products.append(rows @ matrix)
-    return torch.cat(products).index_select(0, torch.argsort(order))
+    for rows, matrix in zip(groups, torch.unbind(matrices)):
+        products.append(values.index_select(0, rows) @ matrix)
+    return torch.cat(products).index_select(0, place)

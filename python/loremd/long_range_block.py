@@ -41,22 +41,30 @@ class LongRangeBlock(nn.Module):
     # --- in blocks of atoms ---------------------------------------------------------------------
 
     @torch.jit.export
-    def sweep_charges(self, x: Tensor, t: Tensor) -> Tensor:
-        """The charges, without derivatives."""
-        parts = [self.charges(x[:0], t[:0])]
-        for begin in range(0, x.shape[0], self.atoms_at_once):
+    def sweep_charges(self, x: Tensor, t: Tensor) -> Tuple[Tensor, Tensor]:
+        """The charges, and the gradient (n, d) of each scalar charge by its x."""
+        n = x.shape[0]
+        charges = x.new_empty(n, 1 + self.dense_potential.degrees.shape[0])
+        by_x = torch.empty_like(x)
+        for begin in range(0, n, self.atoms_at_once):
             part = slice(begin, begin + self.atoms_at_once)
-            parts.append(self.charges(x[part], t[part]))
-        return torch.cat(parts)
+            own_x = x[part].requires_grad_()
+            scalar = self.scalar_charge(own_x)
+            by_x[part] = gradients([scalar], [own_x], [torch.ones_like(scalar)])[0]
+            charges[part, :1] = scalar.detach()
+            charges[part, 1:] = self.spherical_charges(t[part]).squeeze(2).detach()
+        return charges, by_x
 
     @torch.jit.export
     def sweep_energies(
         self, x: Tensor, t: Tensor, potentials: Tensor
-    ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Energies (n,) float64, and gradients of their sum by x, t and potentials."""
+    ) -> Tuple[Tensor, Tensor, Tensor]:
+        """Energies (n,) float64, and gradients of their sum by t and potentials.
+
+        That by x takes its place, which saves its memory.
+        """
         energies = torch.empty(x.shape[0], dtype=torch.float64, device=x.device)
-        by_x, by_t = torch.empty_like(x), torch.empty_like(t)
-        by_potentials = torch.empty_like(potentials)
+        by_t, by_potentials = torch.empty_like(t), torch.empty_like(potentials)
         for begin in range(0, x.shape[0], self.atoms_at_once):
             part = slice(begin, begin + self.atoms_at_once)
             inputs = [x[part].requires_grad_(), t[part].requires_grad_()]
@@ -64,18 +72,21 @@ class LongRangeBlock(nn.Module):
             readout = self(inputs[0], inputs[1], inputs[2]).to(torch.float64)
             energies[part] = readout.detach()
             by = gradients([readout], inputs, [torch.ones_like(readout)])
-            by_x[part], by_t[part], by_potentials[part] = by[0], by[1], by[2]
-        return energies, by_x, by_t, by_potentials
+            x[part], by_t[part], by_potentials[part] = by[0], by[1], by[2]
+        return energies, by_t, by_potentials
 
     @torch.jit.export
     def sweep_charges_back(
-        self, x: Tensor, t: Tensor, by_charges: Tensor, by_x: Tensor, by_t: Tensor
+        self, scalar_by_x: Tensor, t: Tensor, by_charges: Tensor, by_x: Tensor, by_t: Tensor
     ) -> None:
-        """Add the gradients of Σ by_charges charges to by_x and by_t."""
-        for begin in range(0, x.shape[0], self.atoms_at_once):
+        """Add the gradients of Σ by_charges charges to by_x and by_t.
+
+        scalar_by_x is the second result of :meth:`sweep_charges`.
+        """
+        for begin in range(0, t.shape[0], self.atoms_at_once):
             part = slice(begin, begin + self.atoms_at_once)
-            own_x, by = x[part].requires_grad_(), by_charges[part]
-            by_x[part] += gradients([self.scalar_charge(own_x)], [own_x], [by[:, :1]])[0]
+            by = by_charges[part]
+            by_x[part].addcmul_(by[:, :1], scalar_by_x[part])
             by_t[part] += self.spherical_charges.gradient(t[part], by[:, 1:].unsqueeze(2))
 
     def layers(self) -> List[Tuple[str, Arrays]]:

@@ -154,8 +154,7 @@ class Lorem(nn.Module):
         gradient, strain_gradient = torch.zeros_like(positions), torch.zeros_like(cell)
         long_range = self.long_range
         if long_range is not None:
-            with torch.no_grad():
-                charges = long_range.sweep_charges(x, t)
+            charges, scalar_by_x = long_range.sweep_charges(x, t)
             leaves = [charges.requires_grad_(), positions.detach().requires_grad_()]
             leaves.append(torch.zeros_like(cell).requires_grad_())
             deformation = torch.eye(3, dtype=cell.dtype, device=cell.device) + leaves[2]
@@ -171,10 +170,11 @@ class Lorem(nn.Module):
                 comm,
             )
             potentials = values.detach()
-            last, by_x, by_t, by_potentials = long_range.sweep_energies(x, t, potentials)
+            last, by_t, by_potentials = long_range.sweep_energies(x, t, potentials)
+            by_x = x  # holds the gradients now
             # on every rank, with atoms or without: the backward communicates, too
             by_charges, gradient, strain_gradient = gradients([values], leaves, [by_potentials])
-            long_range.sweep_charges_back(x, t, by_charges, by_x, by_t)
+            long_range.sweep_charges_back(scalar_by_x, t, by_charges, by_x, by_t)
         else:
             by_x, by_t = torch.zeros_like(x), torch.zeros_like(t)
         energies, by_positions, by_strain = self.short_range.sweep_back(sweep, by_x, by_t, comm)

@@ -31,10 +31,10 @@ class Species(NamedTuple):
 
 
 class Coefficients(NamedTuple):
-    """Of the radial functions, for every pair of the species present; see FirstBlock."""
+    """Of the radial functions, for every pair of the species present, in sweeps; see FirstBlock."""
 
     present: Tensor  # (S,) int64
-    to_scalars: Tensor
+    to_hidden: Tensor
     to_spherical: Tensor
     table: Tensor  # of ops.neighbor_density_tabulated; empty: the functions themselves
 
@@ -101,12 +101,13 @@ class ShortRange(nn.Module):
         rows = n_owned
         if self.num_message_passing > 0 and comm == 0:
             rows = positions.shape[0]
-        coefficients = self._coefficients(species.present)
+        to_scalars, to_spherical = self.first.coefficients(species.present)
+        none = to_spherical.new_empty(0)
         radial_sums, density = self._density(
-            species, positions, cell, pairs, shifts, coefficients, rows
+            species, positions, cell, pairs, shifts, to_spherical, none, rows
         )
         own = Species(species.present, species.index[:rows])
-        x, t = self.first(own.present, own.index, coefficients.to_scalars, radial_sums, density)
+        x, t = self.first(own.present, own.index, to_scalars, radial_sums, density)
         energies = self.first.energies(x[:n_owned])
         if self.num_message_passing > 0:
             near = self._near(positions, cell, pairs, shifts, rows)
@@ -134,9 +135,16 @@ class ShortRange(nn.Module):
         strain = torch.zeros_like(cell).requires_grad_()
         deformation = torch.eye(3, dtype=cell.dtype, device=cell.device) + strain
         with torch.no_grad():
-            coefficients = self._kept_coefficients(species.present)
+            coefficients = self._sweep_coefficients(species.present)
         radial_sums, density = self._density(
-            species, leaf @ deformation, cell @ deformation, pairs, shifts, coefficients, n_owned
+            species,
+            leaf @ deformation,
+            cell @ deformation,
+            pairs,
+            shifts,
+            coefficients.to_spherical,
+            coefficients.table,
+            n_owned,
         )
         near = self._near(positions, cell, pairs, shifts, n_owned)
         scalars: List[Tensor] = []
@@ -145,7 +153,7 @@ class ShortRange(nn.Module):
             x, t, kept = self.first.sweep(
                 species.present,
                 species.index[:n_owned],
-                coefficients.to_scalars,
+                coefficients.to_hidden,
                 radial_sums,
                 density,
             )
@@ -207,7 +215,7 @@ class ShortRange(nn.Module):
         readout = self.first.sweep_back(
             sweep.species.present,
             sweep.species.index[:rows],
-            sweep.coefficients.to_scalars,
+            sweep.coefficients.to_hidden,
             radial_sums,
             density,
             sweep.spherical[0],
@@ -249,21 +257,20 @@ class ShortRange(nn.Module):
             layers += block.layers()
         return layers
 
-    def _coefficients(self, present: Tensor) -> Coefficients:
-        to_scalars, to_spherical = self.first.coefficients(present)
-        return Coefficients(present, to_scalars, to_spherical, to_spherical.new_empty(0))
-
-    def _kept_coefficients(self, present: Tensor) -> Coefficients:
+    def _sweep_coefficients(self, present: Tensor) -> Coefficients:
         """Those of the last sweep, if they are still the same."""
-        if not self.frozen or present.shape[0] == 0:
-            return self._coefficients(present)
-        if not torch.equal(self.known.present, present):
-            found = self._coefficients(present)
-            if found.to_spherical.dtype == torch.float32:
-                table = radial_table(found.to_spherical, self.cutoff, self.smooth)
-                found = Coefficients(present, found.to_scalars, found.to_spherical, table)
+        frozen = self.frozen and present.shape[0] > 0
+        if frozen and torch.equal(self.known.present, present):
+            return self.known
+        to_scalars, to_spherical = self.first.coefficients(present)
+        table = to_spherical.new_empty(0)
+        if frozen and to_spherical.dtype == torch.float32:
+            table = radial_table(to_spherical, self.cutoff, self.smooth)
+        to_hidden = self.first.to_hidden(to_scalars)
+        found = Coefficients(present, to_hidden, to_spherical, table)
+        if frozen:
             self.known = found
-        return self.known
+        return found
 
     def _density(
         self,
@@ -272,18 +279,19 @@ class ShortRange(nn.Module):
         cell: Tensor,
         pairs: Tensor,
         shifts: Tensor,
-        coefficients: Coefficients,
+        coefficients: Tensor,
+        table: Tensor,
         rows: int,
     ) -> Tuple[Tensor, Tensor]:
-        shape = coefficients.to_spherical.shape  # (S, S, K, L+1, s)
-        if coefficients.table.numel() > 0:
+        shape = coefficients.shape  # (S, S, K, L+1, s)
+        if table.numel() > 0:
             return ops.neighbor_density_tabulated(
                 positions,
                 cell,
                 pairs,
                 shifts,
                 species.index,
-                coefficients.table,
+                table,
                 rows,
                 self.cutoff,
                 shape[2],
@@ -296,7 +304,7 @@ class ShortRange(nn.Module):
             pairs,
             shifts,
             species.index,
-            coefficients.to_spherical,
+            coefficients,
             rows,
             self.cutoff,
             self.smooth,

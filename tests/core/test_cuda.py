@@ -62,7 +62,8 @@ WITHOUT_KERNEL = {
 # Ops that are made of others: torch's own for the networks.
 COMPOSED = {
     *("mlp", "mlp_forward", "mlp_backward"),
-    *("residual_mlp", "residual_mlp_forward", "residual_mlp_again", "residual_mlp_backward"),
+    *("residual_mlp", "residual_mlp_forward", "residual_mlp_slopes", "residual_mlp_again"),
+    "residual_mlp_backward",
     "tensor_product_gradient",
 }
 

@@ -147,7 +147,7 @@ CASES = {
     "precision_word": (f"{KEYWORDS} precision single", ["cannot be 'single'", "mixed, double"]),
     "device_word": (f"{KEYWORDS} device gpu", ["cannot be 'gpu'", "auto, cpu, cuda"]),
     "device_cuda": (
-        f"{BOX}; {STYLE} device cuda; {LONG}", ["no CUDA kernels", "use 'cpu'"],
+        f"{BOX}; {STYLE} device cuda; {LONG}", ["finds no GPU", "use 'cpu'"],
     ),
     "mesh_too_coarse": (
         f"{BOX}; {STYLE} mesh 4 4 4 order 8; {LONG}; run 0", ["mesh"],

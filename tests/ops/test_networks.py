@@ -271,15 +271,25 @@ class TestCalls:
         step_arguments = (x, y, weights, biases, scale, shift)
         torch.library.opcheck(torch.ops.loremd.residual_mlp.default, step_arguments)
 
+    def test_slopes_kept_or_found_anew(self):
+        x, y, weights, biases, scale, shift = step((57, 256, 128), 150)
+        grad, op = normal(150, 128, seed=31), torch.ops.loremd
+        _, normalised, inverse, slopes = op.residual_mlp_slopes(x, y, weights, biases, scale, shift)
+        given = grad, y, weights, biases, scale, normalised, inverse
+        kept, anew = (op.residual_mlp_backward(*given, each) for each in (slopes, []))
+        for one, other in zip(kept, anew, strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=0)
+
     def test_opcheck_of_the_halves(self):
         x, y, weights, biases, scale, shift = step((3, 8, 4), 5)
         op = torch.ops.loremd
         _, slopes = op.mlp_forward(y, weights, biases)
-        _, *kept = op.residual_mlp_forward(x, y, weights, biases, scale, shift)
+        _, *kept = op.residual_mlp_slopes(x, y, weights, biases, scale, shift)
         for name, given in {
             "mlp_forward": (y, weights, biases),
             "mlp_backward": (x, weights, slopes),
             "residual_mlp_forward": (x, y, weights, biases, scale, shift),
+            "residual_mlp_slopes": (x, y, weights, biases, scale, shift),
             "residual_mlp_backward": (x, y, weights, biases, scale, *kept),
         }.items():
             torch.library.opcheck(
@@ -327,8 +337,10 @@ class TestCalls:
         with pytest.raises(ValueError, match=r"expected grad of shape \(n, 4\)"):
             op.mlp_backward(x[:, :3], weights, slopes)
         with pytest.raises(ValueError, match="expected inverse of shape"):
-            op.residual_mlp_backward(x, y, weights, biases, scale, units, inverse[:3])
+            op.residual_mlp_backward(x, y, weights, biases, scale, units, inverse[:3], [])
         with pytest.raises(TypeError, match="expected normalised of dtype Double"):
-            op.residual_mlp_backward(x, y, weights, biases, scale, units.float(), inverse)
+            op.residual_mlp_backward(x, y, weights, biases, scale, units.float(), inverse, [])
+        with pytest.raises(ValueError, match=r"expected slopes of shape \(5, 8\)"):
+            op.residual_mlp_backward(x, y, weights, biases, scale, units, inverse, [units])
         with pytest.raises(ValueError, match=r"expected normalised of shape \(5, 4\)"):
             ops.residual_mlp_again(x, y, weights, biases, scale, shift, units[:3], inverse)

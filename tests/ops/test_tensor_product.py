@@ -125,9 +125,9 @@ def test_derivatives(case):
     assert gradgradcheck(ops.tensor_product, inputs)
 
 
-@pytest.mark.parametrize("case", [(1, 2, 3, 5), (6, 6, 2, 1), (2, 6, 6, 8)])
+@pytest.mark.parametrize("case", [(1, 2, 3, 5), (6, 6, 2, 1), (2, 6, 6, 8), (3, 3, 3, 8)])
 def test_gradient_without_the_product(case):
-    """The op by itself, what autograd finds, and its own derivatives."""
+    """The op by itself, in one pass and as two products, what autograd finds, its derivatives."""
     a, b, weight = (t.requires_grad_() for t in arguments(*case))
     value = ops.tensor_product(a, b, weight)
     grad = torch.randn_like(value).requires_grad_()
@@ -135,6 +135,10 @@ def test_gradient_without_the_product(case):
     found = ops.tensor_product_gradient(a, b, weight, grad)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+    with torch.no_grad():
+        at_once = ops.tensor_product_gradient(a, b, weight, grad)
+    for one, other in zip(at_once, expected, strict=True):
+        torch.testing.assert_close(one, other, **TOLERANCE)
     inputs = (a, b, weight, grad)
     slopes = (torch.autograd.grad(sum(map(torch.sum, v)), inputs) for v in (found, expected))
     for one, other in zip(*slopes, strict=True):

@@ -81,6 +81,20 @@ LOREMD_INLINE void scatter(const Block<Features> &block, const T *rows, int degr
   }
 }
 
+// The transpose of gather: -s, too, has a gradient.
+template <int Lanes, class T, class Features>
+LOREMD_INLINE void scatter_gradient(const Block<Features> &block, const T *rows, int degree,
+                                    const SphericalFeatures<T> &array) {
+  for (int k = 0; k < block.atoms; ++k, rows += block.features) {
+    T *values = array.row(block.atom + k, 0) + block.first_feature;
+    for_each_component(degree, [&](int pair, int sine) LOREMD_INLINE_LAMBDA {
+      const T *row = rows + (argument_rows * pair + sine) * Lanes;
+      for (int f = 0; f < block.features; ++f) values[f] = sine ? row[f] - row[Lanes + f] : row[f];
+      values += array.component_stride;
+    });
+  }
+}
+
 // Sums of one group over its products of pairs: calls finish(k, cosine, sine) for the degrees.
 template <class V, int Degrees, class T, class Finish>
 LOREMD_INLINE void sum_group(const CouplingGroup &group, const PairProduct *products,
@@ -113,6 +127,59 @@ LOREMD_INLINE void couple(const Coupling<T> &coupling, const T *rows, Finish &&f
           group, products, coefficients, rows, [&](int k, V cosine, V sine) LOREMD_INLINE_LAMBDA {
             finish(group.path + k, pair_number(group.l3 + 2 * k, group.m3), cosine, sine);
           });
+    };
+    static_assert(Coupling<T>::most_degrees == 4);
+    if (group.degrees == 1) sum(std::integral_constant<int, 1>{});
+    if (group.degrees == 2) sum(std::integral_constant<int, 2>{});
+    if (group.degrees == 3) sum(std::integral_constant<int, 3>{});
+    if (group.degrees == 4) sum(std::integral_constant<int, 4>{});
+    products += group.products;
+    coefficients += group.products * group.degrees;
+  }
+}
+
+// The transpose of sum_group: with the weighted gradients by its sums, those by the rows are added
+// to `by_rows`.
+template <class V, int Degrees, class T>
+LOREMD_INLINE void sum_group_back(const CouplingGroup &group, const PairProduct *products,
+                                  const T *coefficients, const T *rows, const V *cosine,
+                                  const V *sine, T *by_rows) {
+  const auto row = [&](uint16_t number) LOREMD_INLINE_LAMBDA {
+    return load<V>(rows + number * (sizeof(V) / sizeof(T)));
+  };
+  const auto add = [&](uint16_t number, V x1, V y1, V x2, V y2) LOREMD_INLINE_LAMBDA {
+    T *to = by_rows + number * (sizeof(V) / sizeof(T));
+    store(to, load<V>(to) + x1 * y1 + x2 * y2);
+  };
+  for (int i = 0; i < group.products; ++i, ++products, coefficients += Degrees) {
+    V c = coefficients[0] * cosine[0], s = coefficients[0] * sine[0];
+    for (int k = 1; k < Degrees; ++k) {
+      c += coefficients[k] * cosine[k];
+      s += coefficients[k] * sine[k];
+    }
+    const V c1 = row(products->c1), s1 = row(products->s1);
+    const V c2 = row(products->c2), s2 = row(products->s2);
+    add(products->c1, c, c2, s, s2);
+    add(products->s1, s, c2, -c, s2);
+    add(products->c2, c, c1, s, s1);
+    add(products->s2, s, c1, -c, s1);
+  }
+}
+
+// The transpose of couple: gradients by the rows, added to `by_rows`, from those by the sums, which
+// weighted(path, number of the pair, &cosines, &sines) gives.
+template <class V, class T, class Weighted>
+LOREMD_INLINE void couple_back(const Coupling<T> &coupling, const T *rows, T *by_rows,
+                               Weighted &&weighted) {
+  const PairProduct *products = coupling.products.data();
+  const T *coefficients = coupling.coefficients.data();
+  for (const CouplingGroup &group : coupling.groups) {
+    const auto sum = [&](auto degrees) LOREMD_INLINE_LAMBDA {
+      V cosine[degrees()], sine[degrees()];
+      for (int k = 0; k < degrees(); ++k) {
+        weighted(group.path + k, pair_number(group.l3 + 2 * k, group.m3), &cosine[k], &sine[k]);
+      }
+      sum_group_back<V, degrees()>(group, products, coefficients, rows, cosine, sine, by_rows);
     };
     static_assert(Coupling<T>::most_degrees == 4);
     if (group.degrees == 1) sum(std::integral_constant<int, 1>{});
@@ -187,6 +254,44 @@ void tensor_product(const ProductShape &shape, int64_t atoms, const SphericalFea
 }
 
 template <class T>
+void tensor_product_gradient(const ProductShape &shape, int64_t atoms,
+                             const SphericalFeatures<const T> &a,
+                             const SphericalFeatures<const T> &b, const T *weight,
+                             const SphericalFeatures<const T> &grad,
+                             const SphericalFeatures<T> &by_a, const SphericalFeatures<T> &by_b) {
+  const Coupling<T> &table = coupling<T>(shape.degree_a, shape.degree_b, shape.degree_out);
+  with_vectors([&](auto bytes) LOREMD_INLINE_LAMBDA {
+    using V = typename Vector<T, decltype(bytes)::value>::type;
+    constexpr int lanes = decltype(bytes)::value / sizeof(T);
+    const int a_rows = argument_rows * pairs_up_to(shape.degree_a);
+    const int b_rows = argument_rows * pairs_up_to(shape.degree_b);
+    AlignedArray<T> arguments((a_rows + b_rows) * lanes), gradients((a_rows + b_rows) * lanes);
+    AlignedArray<T> grads(argument_rows * pairs_up_to(shape.degree_out) * lanes);
+    AlignedArray<T> weights(table.paths.size() * lanes);
+    T *rows = arguments.data(), *by_rows = gradients.data(), *g = grads.data();
+    T *w = weights.data();
+    for_each_part(shape.features, lanes, [&](int first, int features) LOREMD_INLINE_LAMBDA {
+      for_each_weight(shape, table.paths, first, features, lanes,
+                      [&](int path, int lane, int64_t i) { w[path * lanes + lane] = weight[i]; });
+      for_each_block(atoms, first, features, lanes, [&](const auto &block) LOREMD_INLINE_LAMBDA {
+        gather<lanes>(block, a, shape.degree_a, rows);
+        gather<lanes>(block, b, shape.degree_b, rows + a_rows * lanes);
+        gather<lanes>(block, grad, shape.degree_out, g);
+        set_zero((a_rows + b_rows) * lanes, by_rows);
+        couple_back<V>(table, rows, by_rows,
+                       [&](int path, int pair, V *cosine, V *sine) LOREMD_INLINE_LAMBDA {
+                         const V factor = load<V>(w + path * lanes);
+                         const T *with = g + argument_rows * pair * lanes;
+                         *cosine = factor * load<V>(with), *sine = factor * load<V>(with + lanes);
+                       });
+        scatter_gradient<lanes>(block, by_rows, shape.degree_a, by_a);
+        scatter_gradient<lanes>(block, by_rows + a_rows * lanes, shape.degree_b, by_b);
+      });
+    });
+  });
+}
+
+template <class T>
 void tensor_product_weights(const ProductShape &shape, int64_t atoms,
                             const SphericalFeatures<const T> &a,
                             const SphericalFeatures<const T> &b,
@@ -232,6 +337,10 @@ void tensor_product_weights(const ProductShape &shape, int64_t atoms,
   template void tensor_product(const ProductShape &, int64_t, const SphericalFeatures<const T> &, \
                                const SphericalFeatures<const T> &, const T *,                     \
                                const SphericalFeatures<T> &);                                     \
+  template void tensor_product_gradient(                                                          \
+      const ProductShape &, int64_t, const SphericalFeatures<const T> &,                          \
+      const SphericalFeatures<const T> &, const T *, const SphericalFeatures<const T> &,          \
+      const SphericalFeatures<T> &, const SphericalFeatures<T> &);                                \
   template void tensor_product_weights(                                                           \
       const ProductShape &, int64_t, const SphericalFeatures<const T> &,                          \
       const SphericalFeatures<const T> &, const SphericalFeatures<const T> &, double *);

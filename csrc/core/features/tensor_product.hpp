@@ -26,6 +26,15 @@ void tensor_product(const ProductShape &shape, int64_t atoms, const SphericalFea
                     const SphericalFeatures<const T> &b, const T *weight,
                     const SphericalFeatures<T> &out);
 
+// The derivatives of sum(grad out) by a and b, overwritten, both at once: cheaper than two
+// products.
+template <class T>
+void tensor_product_gradient(const ProductShape &shape, int64_t atoms,
+                             const SphericalFeatures<const T> &a,
+                             const SphericalFeatures<const T> &b, const T *weight,
+                             const SphericalFeatures<const T> &grad,
+                             const SphericalFeatures<T> &by_a, const SphericalFeatures<T> &by_b);
+
 // The derivative of sum(grad out) by the weights, added to by_weight, in double whatever T is.
 // Nothing is added for paths that do not couple.
 template <class T>
