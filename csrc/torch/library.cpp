@@ -120,9 +120,8 @@ TORCH_LIBRARY(loremd, m) {
 
   m.def("mlp(Tensor x, Tensor[] weights, Tensor[] biases) -> Tensor");
   m.def(
-      "mlp_forward(Tensor x, Tensor[] weights, Tensor[] biases) -> (Tensor values, Tensor[] "
-      "slopes)");
-  m.def("mlp_backward(Tensor grad, Tensor[] weights, Tensor[] slopes) -> Tensor");
+      "mlp_forward(Tensor x, Tensor[] weights, Tensor[] biases) -> (Tensor values, Tensor slopes)");
+  m.def("mlp_backward(Tensor grad, Tensor[] weights, Tensor slopes) -> Tensor");
   m.def(
       "residual_mlp(Tensor x, Tensor y, Tensor[] weights, Tensor[] biases, Tensor scale, "
       "Tensor shift) -> Tensor");
@@ -131,13 +130,13 @@ TORCH_LIBRARY(loremd, m) {
       "Tensor shift) -> (Tensor values, Tensor normalised, Tensor inverse)");
   m.def(
       "residual_mlp_slopes(Tensor x, Tensor y, Tensor[] weights, Tensor[] biases, Tensor scale, "
-      "Tensor shift) -> (Tensor values, Tensor normalised, Tensor inverse, Tensor[] slopes)");
+      "Tensor shift) -> (Tensor values, Tensor normalised, Tensor inverse, Tensor slopes)");
   m.def(
       "residual_mlp_again(Tensor x, Tensor y, Tensor[] weights, Tensor[] biases, Tensor scale, "
-      "Tensor shift, Tensor normalised, Tensor inverse) -> Tensor");
+      "Tensor shift, Tensor normalised, Tensor inverse, Tensor? slopes=None) -> Tensor");
   m.def(
       "residual_mlp_backward(Tensor grad, Tensor y, Tensor[] weights, Tensor[] biases, Tensor "
-      "scale, Tensor normalised, Tensor inverse, Tensor[] slopes) -> (Tensor by_x, Tensor "
+      "scale, Tensor normalised, Tensor inverse, Tensor? slopes=None) -> (Tensor by_x, Tensor "
       "by_y)");
 
   m.def("halo_exchange(Tensor owned, SymInt n, int comm) -> Tensor");

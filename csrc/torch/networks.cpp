@@ -10,6 +10,7 @@
 #include <ATen/Dispatch.h>
 #include <ATen/ops/addcmul.h>
 #include <ATen/ops/addmm.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/mm.h>
@@ -37,12 +38,11 @@ Tensor mlp(const Tensor &x, TensorList weights, TensorList biases) {
   LOREMD_CALL(mlp, x, weights, biases);
 }
 
-std::tuple<Tensor, TensorVector> mlp_forward(const Tensor &x, TensorList weights,
-                                             TensorList biases) {
+std::tuple<Tensor, Tensor> mlp_forward(const Tensor &x, TensorList weights, TensorList biases) {
   LOREMD_CALL(mlp_forward, x, weights, biases);
 }
 
-Tensor mlp_backward(const Tensor &grad, TensorList weights, TensorList slopes) {
+Tensor mlp_backward(const Tensor &grad, TensorList weights, const Tensor &slopes) {
   LOREMD_CALL(mlp_backward, grad, weights, slopes);
 }
 
@@ -57,22 +57,25 @@ std::tuple<Tensor, Tensor, Tensor> residual_mlp_forward(const Tensor &x, const T
   LOREMD_CALL(residual_mlp_forward, x, y, weights, biases, scale, shift);
 }
 
-std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_slopes(
-    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
-    const Tensor &shift) {
+std::tuple<Tensor, Tensor, Tensor, Tensor> residual_mlp_slopes(const Tensor &x, const Tensor &y,
+                                                               TensorList weights,
+                                                               TensorList biases,
+                                                               const Tensor &scale,
+                                                               const Tensor &shift) {
   LOREMD_CALL(residual_mlp_slopes, x, y, weights, biases, scale, shift);
 }
 
 Tensor residual_mlp_again(const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
                           const Tensor &scale, const Tensor &shift, const Tensor &normalised,
-                          const Tensor &inverse) {
-  LOREMD_CALL(residual_mlp_again, x, y, weights, biases, scale, shift, normalised, inverse);
+                          const Tensor &inverse, const OptionalTensor &slopes) {
+  LOREMD_CALL(residual_mlp_again, x, y, weights, biases, scale, shift, normalised, inverse, slopes);
 }
 
 std::tuple<Tensor, Tensor> residual_mlp_backward(const Tensor &grad, const Tensor &y,
                                                  TensorList weights, TensorList biases,
                                                  const Tensor &scale, const Tensor &normalised,
-                                                 const Tensor &inverse, TensorList slopes) {
+                                                 const Tensor &inverse,
+                                                 const OptionalTensor &slopes) {
   LOREMD_CALL(residual_mlp_backward, grad, y, weights, biases, scale, normalised, inverse, slopes);
 }
 
@@ -126,17 +129,15 @@ void check_residual(const char *op, const Tensor &x, const Tensor &y, TensorList
   check_vector(op, "shift", shift, width, y);
 }
 
-void check_gradient(const char *op, const Tensor &grad, TensorList weights, TensorList slopes) {
-  check_floating(op, "grad", grad);
-  TORCH_CHECK_VALUE(!weights.empty() && slopes.size() + 1 == weights.size(), "loremd::", op,
-                    ": expected slopes of every layer but the last, got ", slopes.size(), " of ",
-                    weights.size());
-  check_shape(op, "grad", grad, -1, weights.back().size(1));
-  for (size_t k = 0; k < slopes.size(); ++k) {
-    check_shape(op, "slopes", slopes[k], grad.size(0), weights[k].size(1));
-    check_shape(op, "slopes", slopes[k], grad.size(0), weights[k + 1].size(0));
-    check_dtype(op, "slopes", slopes[k], grad.scalar_type());
-  }
+// The slopes of every silu, layer after layer, in one array: how many for a row.
+SymInt slopes_of_a_row(TensorList weights) {
+  SymInt total = 0;
+  for (const Tensor &weight : weights.slice(0, weights.size() - 1)) total += weight.sym_size(1);
+  return total;
+}
+
+void check_slopes(const char *op, const Tensor &slopes, TensorList weights, const Tensor &rows) {
+  check_vector(op, "slopes", slopes, rows.sym_size(0) * slopes_of_a_row(weights), rows);
 }
 
 // --- by the ops of torch, differentiable to any order ---------------------------------------
@@ -162,22 +163,34 @@ Tensor composite_residual_mlp(const Tensor &x, const Tensor &y, TensorList weigh
                                shift, loremd::norm_variance);
 }
 
+// torch's silu_backward has no derivative.
+Tensor silu_slope(const Tensor &x) {
+  const Tensor logistic = at::sigmoid(x);
+  return logistic * (1 + x * (1 - logistic));
+}
+
+// As residual_mlp_slopes.
+std::tuple<Tensor, Tensor, Tensor, Tensor> composite_residual_mlp_slopes(
+    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
+    const Tensor &shift) {
+  check_residual("residual_mlp_slopes", x, y, weights, biases, scale, shift);
+  const TensorVector layers = layer_values(y, weights, biases);
+  TensorVector slopes{y.new_empty({0})};
+  for (size_t k = 0; k + 1 < layers.size(); ++k) slopes.push_back(silu_slope(layers[k]).flatten());
+  const Tensor sum = x + layers.back();
+  const auto [values, mean, inverse] = at::native_layer_norm_symint(
+      sum, std::vector<SymInt>{x.sym_size(1)}, scale, shift, loremd::norm_variance);
+  return {values, (sum - mean) * inverse, inverse.squeeze(1), at::cat(slopes)};
+}
+
 std::tuple<Tensor, Tensor, Tensor> composite_residual_mlp_forward(const Tensor &x, const Tensor &y,
                                                                   TensorList weights,
                                                                   TensorList biases,
                                                                   const Tensor &scale,
                                                                   const Tensor &shift) {
-  check_residual("residual_mlp_forward", x, y, weights, biases, scale, shift);
-  const Tensor sum = x + layer_values(y, weights, biases).back();
-  const auto [values, mean, inverse] = at::native_layer_norm_symint(
-      sum, std::vector<SymInt>{x.sym_size(1)}, scale, shift, loremd::norm_variance);
-  return {values, (sum - mean) * inverse, inverse.squeeze(1)};
-}
-
-// torch's silu_backward has no derivative.
-Tensor silu_slope(const Tensor &x) {
-  const Tensor logistic = at::sigmoid(x);
-  return logistic * (1 + x * (1 - logistic));
+  auto [values, normalised, inverse, slopes] =
+      composite_residual_mlp_slopes(x, y, weights, biases, scale, shift);
+  return {values, normalised, inverse};
 }
 
 // `values` of layer_values.
@@ -326,37 +339,35 @@ void apply_back(const Matrices<T> &transposed, int64_t rows, const T *grad, Scra
   multiply_rows(rows, from, transposed[0], out);
 }
 
-// Memory for the slopes of every silu.
-TensorVector empty_slopes(const Tensor &x, TensorList weights) {
-  TensorVector slopes;
-  for (const Tensor &weight : weights.slice(0, weights.size() - 1)) {
-    slopes.push_back(x.new_empty_symint({x.sym_size(0), weight.sym_size(1)}));
-  }
-  return slopes;
+Tensor empty_slopes(const Tensor &x, TensorList weights) {
+  return x.new_empty_symint({x.sym_size(0) * slopes_of_a_row(weights)});
 }
 
-// Where the rows from `first` on stand in every tensor; null where there is none.
+// Where the slopes of layer k are for the rows from `first` of n; null where none are kept.
 template <class T>
-auto rows_from(const TensorVector &tensors, int64_t first) {
-  return [&tensors, first](size_t k) -> T * {
-    if (tensors.empty()) return nullptr;
-    return static_cast<T *>(tensors[k].data_ptr()) + first * tensors[k].size(1);
+auto slopes_from(T *slopes, TensorList weights, int64_t n, int64_t first) {
+  return [=](size_t k) -> T * {
+    if (!slopes) return nullptr;
+    int64_t before = 0;
+    for (const Tensor &weight : weights.slice(0, k)) before += weight.size(1);
+    return slopes + n * before + first * weights[k].size(1);
   };
 }
 
-std::tuple<Tensor, TensorVector> run_mlp(const char *op, const Tensor &x, TensorList weights,
-                                         TensorList biases, bool with_slopes) {
+std::tuple<Tensor, Tensor> run_mlp(const char *op, const Tensor &x, TensorList weights,
+                                   TensorList biases, bool with_slopes) {
   check_network(op, "x", x, weights, biases);
-  const TensorVector slopes = with_slopes ? empty_slopes(x, weights) : TensorVector();
+  const Tensor slopes = with_slopes ? empty_slopes(x, weights) : Tensor();
   const int64_t width = weights.back().size(1);
   Tensor out = at::empty({x.size(0), width}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mlp", [&] {
     const Network<scalar_t> network(x, weights, biases);
     const scalar_t *const bias = network.biases.back().template const_data_ptr<scalar_t>();
+    scalar_t *const kept = with_slopes ? slopes.mutable_data_ptr<scalar_t>() : nullptr;
     for_each_chunk<scalar_t>(
         x.size(0), weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
           scalar_t *const part = out.mutable_data_ptr<scalar_t>() + first * width;
-          network.apply(first, rows, scratch, rows_from<scalar_t>(slopes, first), part);
+          network.apply(first, rows, scratch, slopes_from(kept, weights, x.size(0), first), part);
           loremd::add_bias(rows, static_cast<int>(width), bias, part);
         });
   });
@@ -367,23 +378,26 @@ Tensor mlp_cpu(const Tensor &x, TensorList weights, TensorList biases) {
   return std::get<0>(run_mlp("mlp", x, weights, biases, false));
 }
 
-std::tuple<Tensor, TensorVector> mlp_forward_cpu(const Tensor &x, TensorList weights,
-                                                 TensorList biases) {
+std::tuple<Tensor, Tensor> mlp_forward_cpu(const Tensor &x, TensorList weights, TensorList biases) {
   return run_mlp("mlp_forward", x, weights, biases, true);
 }
 
-Tensor mlp_backward_cpu(const Tensor &grad, TensorList weights, TensorList slopes) {
-  check_gradient("mlp_backward", grad, weights, slopes);
-  const TensorVector kept = contiguous(slopes);
-  const Tensor by_out = grad.contiguous();
-  const int64_t width = weights[0].size(0);
-  Tensor by_x = at::empty({grad.size(0), width}, grad.options());
+Tensor mlp_backward_cpu(const Tensor &grad, TensorList weights, const Tensor &slopes) {
+  const char *op = "mlp_backward";
+  TORCH_CHECK_VALUE(!weights.empty(), "loremd::", op, ": expected one weight at least, got 0");
+  check_floating(op, "grad", grad);
+  check_shape(op, "grad", grad, -1, weights.back().size(1));
+  check_slopes(op, slopes, weights, grad);
+  const Tensor kept = slopes.contiguous(), by_out = grad.contiguous();
+  const int64_t n = grad.size(0), width = weights[0].size(0);
+  Tensor by_x = at::empty({n, width}, grad.options());
   AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "mlp_backward", [&] {
     const auto transposed = packed<scalar_t>(weights, true);
+    const scalar_t *const all = kept.const_data_ptr<scalar_t>();
     for_each_chunk<scalar_t>(
-        grad.size(0), weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
+        n, weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
           apply_back(transposed, rows, by_out.const_data_ptr<scalar_t>() + first * grad.size(1),
-                     scratch, rows_from<const scalar_t>(kept, first),
+                     scratch, slopes_from(all, weights, n, first),
                      by_x.mutable_data_ptr<scalar_t>() + first * width);
         });
   });
@@ -392,14 +406,15 @@ Tensor mlp_backward_cpu(const Tensor &grad, TensorList weights, TensorList slope
 
 enum class Keep { nothing, rows, rows_and_slopes };
 
-std::tuple<Tensor, Tensor, Tensor, TensorVector> run_residual_mlp(
-    const char *op, const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
-    const Tensor &scale, const Tensor &shift, Keep keep) {
+std::tuple<Tensor, Tensor, Tensor, Tensor> run_residual_mlp(const char *op, const Tensor &x,
+                                                            const Tensor &y, TensorList weights,
+                                                            TensorList biases, const Tensor &scale,
+                                                            const Tensor &shift, Keep keep) {
   check_residual(op, x, y, weights, biases, scale, shift);
   const Tensor residual = x.contiguous(), scales = scale.contiguous(), shifts = shift.contiguous();
   const bool with_rows = keep != Keep::nothing, with_slopes = keep == Keep::rows_and_slopes;
   const int64_t n = x.size(0), width = x.size(1), kept = with_rows ? n : 0;
-  const TensorVector slopes = with_slopes ? empty_slopes(y, weights) : TensorVector();
+  const Tensor slopes = with_slopes ? empty_slopes(y, weights) : Tensor();
   Tensor out = at::empty({n, width}, x.options());
   Tensor normalised = at::empty({kept, width}, x.options());
   Tensor inverse = at::empty({kept}, x.options());
@@ -408,13 +423,14 @@ std::tuple<Tensor, Tensor, Tensor, TensorVector> run_residual_mlp(
     const loremd::ResidualNorm<scalar_t> norm{
         static_cast<int>(width), network.biases.back().template const_data_ptr<scalar_t>(),
         scales.const_data_ptr<scalar_t>(), shifts.const_data_ptr<scalar_t>()};
+    scalar_t *const own_slopes = with_slopes ? slopes.mutable_data_ptr<scalar_t>() : nullptr;
     const auto place = [&](Tensor &t, int64_t offset) {
       return with_rows ? t.mutable_data_ptr<scalar_t>() + offset : nullptr;
     };
     for_each_chunk<scalar_t>(
         n, weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
           scalar_t *const part = out.mutable_data_ptr<scalar_t>() + first * width;
-          network.apply(first, rows, scratch, rows_from<scalar_t>(slopes, first), part);
+          network.apply(first, rows, scratch, slopes_from(own_slopes, weights, n, first), part);
           loremd::residual_norm(rows, norm, residual.const_data_ptr<scalar_t>() + first * width,
                                 part, place(normalised, first * width), place(inverse, first));
         });
@@ -437,46 +453,52 @@ std::tuple<Tensor, Tensor, Tensor> residual_mlp_forward_cpu(const Tensor &x, con
   return {values, normalised, inverse};
 }
 
-std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_slopes_cpu(
-    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
-    const Tensor &shift) {
+std::tuple<Tensor, Tensor, Tensor, Tensor> residual_mlp_slopes_cpu(const Tensor &x, const Tensor &y,
+                                                                   TensorList weights,
+                                                                   TensorList biases,
+                                                                   const Tensor &scale,
+                                                                   const Tensor &shift) {
   return run_residual_mlp("residual_mlp_slopes", x, y, weights, biases, scale, shift,
                           Keep::rows_and_slopes);
 }
 
-// The sizes of what residual_mlp_forward keeps.
-void check_kept(const char *op, const Tensor &normalised, const Tensor &inverse, const Tensor &x) {
+// What residual_mlp_forward or residual_mlp_slopes kept; x has the size of the result.
+void check_kept(const char *op, const Tensor &normalised, const Tensor &inverse,
+                const OptionalTensor &slopes, TensorList weights, const Tensor &x) {
   check_shape(op, "normalised", normalised, x.size(0), x.size(1));
   check_dtype(op, "normalised", normalised, x.scalar_type());
   check_vector(op, "inverse", inverse, x.size(0), x);
+  if (slopes) check_slopes(op, *slopes, weights, x);
 }
 
 Tensor residual_mlp_again_cpu(const Tensor &x, const Tensor &y, TensorList weights,
                               TensorList biases, const Tensor &scale, const Tensor &shift,
-                              const Tensor &normalised, const Tensor &inverse) {
+                              const Tensor &normalised, const Tensor &inverse,
+                              const OptionalTensor &slopes) {
   const char *op = "residual_mlp_again";
   check_residual(op, x, y, weights, biases, scale, shift);
-  check_kept(op, normalised, inverse, x);
+  check_kept(op, normalised, inverse, slopes, weights, x);
   return at::addcmul(shift, normalised, scale);
 }
 
 std::tuple<Tensor, Tensor> residual_mlp_backward_cpu(const Tensor &grad, const Tensor &y,
                                                      TensorList weights, TensorList biases,
                                                      const Tensor &scale, const Tensor &normalised,
-                                                     const Tensor &inverse, TensorList slopes) {
+                                                     const Tensor &inverse,
+                                                     const OptionalTensor &slopes) {
   const char *op = "residual_mlp_backward";
   check_residual(op, grad, y, weights, biases, scale, scale);
-  check_kept(op, normalised, inverse, grad);
-  if (!slopes.empty()) check_gradient(op, grad, weights, slopes);
+  check_kept(op, normalised, inverse, slopes, weights, grad);
   const int64_t n = grad.size(0), width = grad.size(1), columns = y.size(1);
   Tensor by_x = at::empty({n, width}, grad.options());
   Tensor by_y = at::empty({n, columns}, grad.options());
   const Tensor by_out = grad.contiguous(), scales = scale.contiguous();
   const Tensor units = normalised.contiguous(), inverses = inverse.contiguous();
-  const TensorVector kept = contiguous(slopes);
+  const Tensor kept = slopes ? slopes->contiguous() : Tensor();
   AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "residual_mlp_backward", [&] {
+    const scalar_t *const all = slopes ? kept.const_data_ptr<scalar_t>() : nullptr;
     std::optional<Network<scalar_t>> again;
-    if (kept.empty()) again.emplace(y, weights, biases, true);
+    if (!slopes) again.emplace(y, weights, biases, true);
     const auto transposed = packed<scalar_t>(weights, true);
     const auto from = [](const Tensor &t) { return t.const_data_ptr<scalar_t>(); };
     for_each_chunk<scalar_t>(
@@ -486,13 +508,14 @@ std::tuple<Tensor, Tensor> residual_mlp_backward_cpu(const Tensor &grad, const T
           loremd::residual_norm_gradient(rows, static_cast<int>(width), from(scales),
                                          from(units) + offset, from(inverses) + first,
                                          from(by_out) + offset, part);
+          scalar_t *const to = by_y.mutable_data_ptr<scalar_t>() + first * columns;
+          if (!again) {
+            return apply_back(transposed, rows, part, scratch, slopes_from(all, weights, n, first),
+                              to);
+          }
           const auto anew = [&](size_t k) { return scratch.slopes(k); };
-          if (again) again->hidden(first, rows, scratch, anew);
-          const auto slopes_of = [&](size_t k) -> const scalar_t * {
-            return again ? anew(k) : rows_from<const scalar_t>(kept, first)(k);
-          };
-          apply_back(transposed, rows, part, scratch, slopes_of,
-                     by_y.mutable_data_ptr<scalar_t>() + first * columns);
+          again->hidden(first, rows, scratch, anew);
+          apply_back(transposed, rows, part, scratch, anew, to);
         });
   });
   return {by_x, by_y};
@@ -505,12 +528,12 @@ Tensor mlp_meta(const Tensor &x, TensorList weights, TensorList biases) {
   return x.new_empty_symint({x.sym_size(0), weights.back().sym_size(1)});
 }
 
-std::tuple<Tensor, TensorVector> mlp_forward_meta(const Tensor &x, TensorList weights,
-                                                  TensorList biases) {
+std::tuple<Tensor, Tensor> mlp_forward_meta(const Tensor &x, TensorList weights,
+                                            TensorList biases) {
   return {mlp_meta(x, weights, biases), empty_slopes(x, weights)};
 }
 
-Tensor mlp_backward_meta(const Tensor &grad, TensorList weights, TensorList) {
+Tensor mlp_backward_meta(const Tensor &grad, TensorList weights, const Tensor &) {
   return grad.new_empty_symint({grad.sym_size(0), weights[0].sym_size(0)});
 }
 
@@ -528,7 +551,7 @@ std::tuple<Tensor, Tensor, Tensor> residual_mlp_forward_meta(const Tensor &x, co
           x.new_empty_symint({x.sym_size(0)})};
 }
 
-std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_slopes_meta(
+std::tuple<Tensor, Tensor, Tensor, Tensor> residual_mlp_slopes_meta(
     const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
     const Tensor &shift) {
   auto [values, normalised, inverse] =
@@ -538,13 +561,14 @@ std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_slopes_meta(
 
 Tensor residual_mlp_again_meta(const Tensor &x, const Tensor &y, TensorList weights,
                                TensorList biases, const Tensor &scale, const Tensor &shift,
-                               const Tensor &, const Tensor &) {
+                               const Tensor &, const Tensor &, const OptionalTensor &) {
   return residual_mlp_meta(x, y, weights, biases, scale, shift);
 }
 
 std::tuple<Tensor, Tensor> residual_mlp_backward_meta(const Tensor &grad, const Tensor &y,
                                                       TensorList, TensorList, const Tensor &,
-                                                      const Tensor &, const Tensor &, TensorList) {
+                                                      const Tensor &, const Tensor &,
+                                                      const OptionalTensor &) {
   return {grad.new_empty_symint(grad.sym_sizes()), y.new_empty_symint(y.sym_sizes())};
 }
 
@@ -581,19 +605,19 @@ struct Mlp : torch::autograd::Function<Mlp> {
   static Tensor forward(AutogradContext *ctx, const Tensor &x, const Parameters &parameters) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     auto [values, slopes] = mlp_forward(x, parameters.weights, parameters.biases);
-    save(ctx, {x}, {parameters.weights, parameters.biases, slopes});
+    save(ctx, {x, slopes}, {parameters.weights, parameters.biases});
     return values;
   }
   static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
     const size_t layers = ctx->saved_data["layers"].toInt();
     Saved saved(ctx);
-    const Tensor &x = saved.one();
+    const Tensor &x = saved.one(), &slopes = saved.one();
     const TensorList weights = saved.several(layers), biases = saved.several(layers);
     if (at::GradMode::is_enabled()) {
       const TensorVector values = layer_values(x, weights, biases);
       return {composite_mlp_backward(grads[0], weights, values), Tensor()};
     }
-    return {mlp_backward(grads[0], weights, saved.several(layers - 1)), Tensor()};
+    return {mlp_backward(grads[0], weights, slopes), Tensor()};
   }
 };
 
@@ -601,6 +625,7 @@ struct ResidualMlp : torch::autograd::Function<ResidualMlp> {
   // Undefined: not kept yet.
   struct Kept {
     Tensor normalised, inverse;
+    OptionalTensor slopes;
   };
   struct Parameters {
     TensorList weights, biases;
@@ -612,30 +637,28 @@ struct ResidualMlp : torch::autograd::Function<ResidualMlp> {
     const auto &[weights, biases, scale, shift] = parameters;
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     Tensor values;
-    TensorVector slopes;
     if (kept.normalised.defined()) {
-      values =
-          residual_mlp_again(x, y, weights, biases, scale, shift, kept.normalised, kept.inverse);
+      values = residual_mlp_again(x, y, weights, biases, scale, shift, kept.normalised,
+                                  kept.inverse, kept.slopes);
     } else {
-      std::tie(values, kept.normalised, kept.inverse, slopes) =
+      std::tie(values, kept.normalised, kept.inverse, kept.slopes) =
           residual_mlp_slopes(x, y, weights, biases, scale, shift);
     }
-    ctx->saved_data["slopes"] = static_cast<int64_t>(slopes.size());
-    save(ctx, {x, y, scale, shift, kept.normalised, kept.inverse}, {weights, biases, slopes});
+    save(ctx, {x, y, scale, shift, kept.normalised, kept.inverse, kept.slopes.value_or(Tensor())},
+         {weights, biases});
     return values;
   }
   static variable_list backward(AutogradContext *ctx, const variable_list &grads) {
     const size_t layers = ctx->saved_data["layers"].toInt();
     Saved saved(ctx);
     const Tensor &x = saved.one(), &y = saved.one(), &scale = saved.one(), &shift = saved.one();
-    const Tensor &normalised = saved.one(), &inverse = saved.one();
+    const Tensor &normalised = saved.one(), &inverse = saved.one(), &slopes = saved.one();
     const TensorList weights = saved.several(layers), biases = saved.several(layers);
-    const TensorList slopes = saved.several(ctx->saved_data["slopes"].toInt());
     const auto [by_x, by_y] =
         at::GradMode::is_enabled()
             ? composite_residual_mlp_backward(grads[0], x, y, weights, biases, scale, shift)
             : residual_mlp_backward(grads[0], y, weights, biases, scale, normalised, inverse,
-                                    slopes);
+                                    slopes.defined() ? OptionalTensor(slopes) : std::nullopt);
     return {by_x, by_y, Tensor(), Tensor()};
   }
 };
@@ -671,12 +694,13 @@ Tensor residual_mlp_autograd(const Tensor &x, const Tensor &y, TensorList weight
 
 Tensor residual_mlp_again_autograd(const Tensor &x, const Tensor &y, TensorList weights,
                                    TensorList biases, const Tensor &scale, const Tensor &shift,
-                                   const Tensor &normalised, const Tensor &inverse) {
+                                   const Tensor &normalised, const Tensor &inverse,
+                                   const OptionalTensor &slopes) {
   if (composite(x, weights, biases, scale, shift)) {
     return composite_residual_mlp(x, y, weights, biases, scale, shift);
   }
   return ResidualMlp::apply(x, y, ResidualMlp::Parameters{weights, biases, scale, shift},
-                            ResidualMlp::Kept{normalised, inverse});
+                            ResidualMlp::Kept{normalised, inverse, slopes});
 }
 
 }  // namespace
@@ -696,6 +720,7 @@ TORCH_LIBRARY_IMPL(loremd, CUDA, m) {  // without gradients; mlp_autograd takes 
   m.impl("mlp", composite_mlp);
   m.impl("residual_mlp", composite_residual_mlp);
   m.impl("residual_mlp_forward", composite_residual_mlp_forward);
+  m.impl("residual_mlp_slopes", composite_residual_mlp_slopes);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {

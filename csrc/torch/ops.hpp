@@ -96,29 +96,32 @@ std::tuple<Tensor, Tensor> norm_features_curvature(const Tensor &t, const Tensor
 
 // networks.cpp, features/{matrix_product,silu,residual_norm}.hpp. Rows (n, in); weights (in, out)
 // and biases (out) of each layer; scale, shift (out of the last). `slopes` are the derivatives of
-// silu, (n, out) of each layer but the last; `normalised` (n, out) and `inverse` (n) are of the
-// normalisation. mlp, residual_mlp and residual_mlp_again, which takes its values from what
-// residual_mlp_forward kept, are differentiable to any order, the other halves are not; without
-// slopes residual_mlp_backward finds them itself.
+// silu, (n, out) of each layer but the last, one after the other in one dimension; `normalised`
+// (n, out) and `inverse` (n) are of the normalisation. mlp, residual_mlp and residual_mlp_again,
+// which takes its values from what residual_mlp_forward or residual_mlp_slopes kept, are
+// differentiable to any order, the other halves are not. Without slopes residual_mlp_backward finds
+// them itself.
 Tensor mlp(const Tensor &x, TensorList weights, TensorList biases);
-std::tuple<Tensor, TensorVector> mlp_forward(const Tensor &x, TensorList weights,
-                                             TensorList biases);
-Tensor mlp_backward(const Tensor &grad, TensorList weights, TensorList slopes);
+std::tuple<Tensor, Tensor> mlp_forward(const Tensor &x, TensorList weights, TensorList biases);
+Tensor mlp_backward(const Tensor &grad, TensorList weights, const Tensor &slopes);
 Tensor residual_mlp(const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
                     const Tensor &scale, const Tensor &shift);
 std::tuple<Tensor, Tensor, Tensor> residual_mlp_forward(const Tensor &x, const Tensor &y,
                                                         TensorList weights, TensorList biases,
                                                         const Tensor &scale, const Tensor &shift);
-std::tuple<Tensor, Tensor, Tensor, TensorVector> residual_mlp_slopes(
-    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
-    const Tensor &shift);
+std::tuple<Tensor, Tensor, Tensor, Tensor> residual_mlp_slopes(const Tensor &x, const Tensor &y,
+                                                               TensorList weights,
+                                                               TensorList biases,
+                                                               const Tensor &scale,
+                                                               const Tensor &shift);
 Tensor residual_mlp_again(const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
                           const Tensor &scale, const Tensor &shift, const Tensor &normalised,
-                          const Tensor &inverse);
+                          const Tensor &inverse, const OptionalTensor &slopes);
 std::tuple<Tensor, Tensor> residual_mlp_backward(const Tensor &grad, const Tensor &y,
                                                  TensorList weights, TensorList biases,
                                                  const Tensor &scale, const Tensor &normalised,
-                                                 const Tensor &inverse, TensorList slopes);
+                                                 const Tensor &inverse,
+                                                 const OptionalTensor &slopes);
 
 // communicator.hpp
 Tensor halo_exchange(const Tensor &owned, SymInt n, int64_t comm);

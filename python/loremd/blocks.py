@@ -26,6 +26,7 @@ from .ops import (
     residual_mlp,
     residual_mlp_again,
     residual_mlp_forward,
+    residual_mlp_slopes,
     tensor_product,
     tensor_product_gradient,
 )
@@ -138,12 +139,13 @@ class LayerNorm(nn.Module):
 
 
 class Kept(NamedTuple):
-    """Of the two normalisations of an Update; see ops.residual_mlp_forward."""
+    """Of the two steps of an Update; see ops.residual_mlp_forward and residual_mlp_slopes."""
 
     normalised: Tensor
     inverse: Tensor
     own_normalised: Tensor
     own_inverse: Tensor
+    own_slopes: Tensor
 
 
 class Update(nn.Module):
@@ -173,10 +175,10 @@ class Update(nn.Module):
         weights, biases = self.message.matrices(first)
         x, normalised, inverse = residual_mlp_forward(x, y, weights, biases, norm.scale, norm.bias)
         weights, biases = self.own.matrices()
-        x, own_normalised, own_inverse = residual_mlp_forward(
+        x, own_normalised, own_inverse, own_slopes = residual_mlp_slopes(
             x, x, weights, biases, own_norm.scale, own_norm.bias
         )
-        return x, Kept(normalised, inverse, own_normalised, own_inverse)
+        return x, Kept(normalised, inverse, own_normalised, own_inverse, own_slopes)
 
     @torch.jit.export
     def again(self, x: Tensor, y: Tensor, kept: Kept, first: Optional[Tensor] = None) -> Tensor:
@@ -196,6 +198,7 @@ class Update(nn.Module):
             own_norm.bias,
             kept.own_normalised,
             kept.own_inverse,
+            kept.own_slopes,
         )
 
     def arrays(self) -> Arrays:

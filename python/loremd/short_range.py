@@ -236,7 +236,8 @@ class ShortRange(nn.Module):
         width, n_radial = self.first.edge_scalars.weight.shape[0], self.first.radial.n_radial
         # (L+1)^2 components of s features each, from the (L+1) s columns of the weights
         spherical = self.first.degrees * self.first.edge_spherical.weight.shape[1]
-        return width + spherical, n_species * n_radial + spherical, 4 * (width + 1)
+        normalised, slopes = 4 * (width + 1), 2 * (2 * width)
+        return width + spherical, n_species * n_radial + spherical, normalised + slopes
 
     @torch.jit.export
     def working_memory(self) -> float:

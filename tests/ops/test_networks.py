@@ -276,7 +276,7 @@ class TestCalls:
         grad, op = normal(150, 128, seed=31), torch.ops.loremd
         _, normalised, inverse, slopes = op.residual_mlp_slopes(x, y, weights, biases, scale, shift)
         given = grad, y, weights, biases, scale, normalised, inverse
-        kept, anew = (op.residual_mlp_backward(*given, each) for each in (slopes, []))
+        kept, anew = (op.residual_mlp_backward(*given, each) for each in (slopes, None))
         for one, other in zip(kept, anew, strict=True):
             torch.testing.assert_close(one, other, rtol=0, atol=0)
 
@@ -328,19 +328,19 @@ class TestCalls:
 
     def test_bad_input_of_the_halves(self):
         x, y, weights, biases, scale, shift = step((3, 8, 4), 5)
-        slopes, units, inverse = [normal(5, 8)], normal(5, 4), normal(5)
+        slopes, units, inverse = normal(40), normal(5, 4), normal(5)
         op = torch.ops.loremd
-        with pytest.raises(ValueError, match="slopes of every layer but the last"):
-            op.mlp_backward(x, weights, [])
-        with pytest.raises(ValueError, match=r"expected slopes of shape \(5, 8\)"):
-            op.mlp_backward(x, weights, [normal(4, 8)])
+        with pytest.raises(ValueError, match="expected one weight at least"):
+            op.mlp_backward(x, [], slopes)
+        with pytest.raises(ValueError, match=r"expected slopes of shape \(40\), got \[32\]"):
+            op.mlp_backward(x, weights, slopes[:32])
         with pytest.raises(ValueError, match=r"expected grad of shape \(n, 4\)"):
             op.mlp_backward(x[:, :3], weights, slopes)
         with pytest.raises(ValueError, match="expected inverse of shape"):
-            op.residual_mlp_backward(x, y, weights, biases, scale, units, inverse[:3], [])
+            op.residual_mlp_backward(x, y, weights, biases, scale, units, inverse[:3])
         with pytest.raises(TypeError, match="expected normalised of dtype Double"):
-            op.residual_mlp_backward(x, y, weights, biases, scale, units.float(), inverse, [])
-        with pytest.raises(ValueError, match=r"expected slopes of shape \(5, 8\)"):
-            op.residual_mlp_backward(x, y, weights, biases, scale, units, inverse, [units])
+            op.residual_mlp_backward(x, y, weights, biases, scale, units.float(), inverse)
+        with pytest.raises(ValueError, match=r"expected slopes of shape \(40\), got \[5, 4\]"):
+            op.residual_mlp_backward(x, y, weights, biases, scale, units, inverse, units)
         with pytest.raises(ValueError, match=r"expected normalised of shape \(5, 4\)"):
             ops.residual_mlp_again(x, y, weights, biases, scale, shift, units[:3], inverse)

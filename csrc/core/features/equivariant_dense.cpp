@@ -22,12 +22,50 @@ LOREMD_INLINE void for_each_component(int highest, Body &&body) {
 // Calls body(inputs, outputs), both constants where they are usual.
 template <class Body>
 LOREMD_INLINE void dispatch_features(int inputs, int outputs, Body &&body) {
+  using Two = std::integral_constant<int, 2>;
   using Eight = std::integral_constant<int, 8>;
   using Sixteen = std::integral_constant<int, 16>;
   if (inputs == 8 && outputs == 8) return body(Eight{}, Eight{});
   if (inputs == 8 && outputs == 16) return body(Eight{}, Sixteen{});
   if (inputs == 16 && outputs == 8) return body(Sixteen{}, Eight{});
+  if (inputs == 8 && outputs == 2) return body(Eight{}, Two{});
+  if (inputs == 2 && outputs == 8) return body(Two{}, Eight{});
   body(inputs, outputs);
+}
+
+// Rows of one degree times its matrix.
+template <int Longest, class T>
+LOREMD_INLINE void multiply_rows(int rows, int inputs, int outputs, const T *from,
+                                 int64_t from_stride, const T *matrix, T *to, int64_t to_stride) {
+  for (int row = 0; row < rows; ++row, from += from_stride, to += to_stride) {
+    for_each_vector<T, Longest>(outputs, [&](int j, auto sum) LOREMD_INLINE_LAMBDA {
+      for (int i = 0; i < inputs; ++i) {
+        sum += from[i] * load<decltype(sum)>(matrix + i * outputs + j);
+      }
+      store(to + j, sum);
+    });
+  }
+}
+
+// The same with a matrix that stays in registers.
+template <int Longest, class T, int Inputs, int Outputs>
+LOREMD_INLINE void multiply_rows(int rows, std::integral_constant<int, Inputs>,
+                                 std::integral_constant<int, Outputs>, const T *from,
+                                 int64_t from_stride, const T *matrix, T *to, int64_t to_stride) {
+  constexpr int bytes = std::min<int>(Longest, Outputs * sizeof(T));
+  using V = typename Vector<T, bytes>::type;
+  constexpr int lanes = bytes / sizeof(T), parts = Outputs / lanes;
+  V own[Inputs][parts];
+  for_each_constant<Inputs * parts>([&](auto k) LOREMD_INLINE_LAMBDA {
+    own[k / parts][k % parts] = load<V>(matrix + k * lanes);
+  });
+  for (int row = 0; row < rows; ++row, from += from_stride, to += to_stride) {
+    V sums[parts] = {};
+    for_each_constant<Inputs>([&](auto i) LOREMD_INLINE_LAMBDA {
+      for (int part = 0; part < parts; ++part) sums[part] += from[i] * own[i][part];
+    });
+    for (int part = 0; part < parts; ++part) store(to + part * lanes, sums[part]);
+  }
 }
 
 }  // namespace
@@ -38,17 +76,12 @@ void equivariant_dense(const DenseShape &shape, int64_t atoms, const SphericalFe
   with_vectors([&](auto bytes) LOREMD_INLINE_LAMBDA {
     const auto multiply = [&](auto inputs, auto outputs) LOREMD_INLINE_LAMBDA {
       for (int64_t atom = 0; atom < atoms; ++atom) {
-        for_each_component(shape.degree, [&](int degree, int component) LOREMD_INLINE_LAMBDA {
-          const T *from = t.row(atom, component), *matrix = weight + degree * inputs * outputs;
-          T *to = out.row(atom, component);
-          for_each_vector<T, decltype(bytes)::value>(
-              outputs, [&](int j, auto sum) LOREMD_INLINE_LAMBDA {
-                for (int i = 0; i < inputs; ++i) {
-                  sum += from[i] * load<decltype(sum)>(matrix + i * outputs + j);
-                }
-                store(to + j, sum);
-              });
-        });
+        for (int degree = 0; degree <= shape.degree; ++degree) {
+          multiply_rows<decltype(bytes)::value>(
+              2 * degree + 1, inputs, outputs, t.row(atom, degree * degree), t.component_stride,
+              weight + degree * inputs * outputs, out.row(atom, degree * degree),
+              out.component_stride);
+        }
       }
     };
     dispatch_features(shape.inputs, shape.outputs, multiply);

@@ -46,6 +46,7 @@ __all__ = [
     "residual_mlp",
     "residual_mlp_again",
     "residual_mlp_forward",
+    "residual_mlp_slopes",
     "set_cost_model",
     "spread",
     "sum_over_ranks",
@@ -454,6 +455,22 @@ def residual_mlp_forward(
     return torch.ops.loremd.residual_mlp_forward(x, y, weights, biases, scale, shift)
 
 
+def residual_mlp_slopes(
+    x: Tensor,
+    y: Tensor,
+    weights: List[Tensor],
+    biases: List[Tensor],
+    scale: Tensor,
+    shift: Tensor,
+) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    """residual_mlp_forward, and what saves its derivatives the hidden layers, too.
+
+    The fourth result holds the derivatives of silu, (n, out) of each layer but the last, one after
+    the other in one dimension.
+    """
+    return torch.ops.loremd.residual_mlp_slopes(x, y, weights, biases, scale, shift)
+
+
 def residual_mlp_again(
     x: Tensor,
     y: Tensor,
@@ -463,14 +480,16 @@ def residual_mlp_again(
     shift: Tensor,
     normalised: Tensor,
     inverse: Tensor,
+    slopes: Optional[Tensor] = None,
 ) -> Tensor:
-    """residual_mlp, its values taken from what residual_mlp_forward kept for the same arguments.
+    """residual_mlp, its values taken from what was kept for the same arguments.
 
-    Two matrix products fewer, where the derivatives are wanted later than the values and the values
-    before the normalisation were not worth their memory.
+    normalised and inverse are those of residual_mlp_forward or residual_mlp_slopes, which saves the
+    matrix products of the values where the derivatives are wanted later than the values. Without
+    the slopes the derivatives evaluate the hidden layers anew.
     """
     return torch.ops.loremd.residual_mlp_again(
-        x, y, weights, biases, scale, shift, normalised, inverse
+        x, y, weights, biases, scale, shift, normalised, inverse, slopes
     )
 
 
