@@ -118,6 +118,9 @@ TORCH_LIBRARY(loremd, m) {
       "int degrees, int features, Tensor grad_radial, Tensor grad_spherical, bool want_shifts) "
       "-> (Tensor by_positions, Tensor by_cell, Tensor by_shifts)");
 
+  m.def("tensor_dense(Tensor t, Tensor dense, Tensor weight) -> Tensor");
+  m.def("tensor_dense_gradient(Tensor t, Tensor dense, Tensor weight, Tensor grad) -> Tensor");
+
   m.def("mlp(Tensor x, Tensor[] weights, Tensor[] biases) -> Tensor");
   m.def(
       "mlp_forward(Tensor x, Tensor[] weights, Tensor[] biases) -> (Tensor values, Tensor slopes)");

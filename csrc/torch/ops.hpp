@@ -94,6 +94,12 @@ Tensor norm_features_gradient(const Tensor &t, const Tensor &grad, double epsilo
 std::tuple<Tensor, Tensor> norm_features_curvature(const Tensor &t, const Tensor &grad,
                                                    const Tensor &direction, double epsilon);
 
+// features/tensor_dense.hpp. Weights of the images (L+1, Fin, 2 F), of their product (L+1, L+1,
+// L'+1, F). By an equivariant_dense and a tensor_product where something may need a derivative.
+Tensor tensor_dense(const Tensor &t, const Tensor &dense, const Tensor &weight);
+Tensor tensor_dense_gradient(const Tensor &t, const Tensor &dense, const Tensor &weight,
+                             const Tensor &grad);
+
 // networks.cpp, features/{matrix_product,silu,residual_norm}.hpp. Rows (n, in); weights (in, out)
 // and biases (out) of each layer; scale, shift (out of the last). `slopes` are the derivatives of
 // silu, (n, out) of each layer but the last, one after the other in one dimension; `normalised`

@@ -11,7 +11,6 @@
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
-#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -209,11 +208,6 @@ std::tuple<Tensor, Tensor> tensor_product_gradient_cpu(const Tensor &a, const Te
   TORCH_CHECK_VALUE(weight.size(2) == third.degree + 1, "loremd::", op, ": expected weight of ",
                     "shape (", first.degree + 1, ", ", second.degree + 1, ", ", third.degree + 1,
                     ", ", a.size(2), "), got ", weight.sizes());
-  // Few sums for each product of pairs: then two passes are faster than one that stores four rows
-  // for every product.
-  if (third.degree < std::min(first.degree, second.degree)) {
-    return gradient_by_products(a, b, weight, grad);
-  }
   const loremd::ProductShape shape{first.degree, second.degree, third.degree, first.features()};
   const Tensor w = weight.contiguous();
   Tensor by_a = at::empty(a.sizes(), a.options()), by_b = at::empty(b.sizes(), b.options());

@@ -27,8 +27,9 @@ from .ops import (
     residual_mlp_again,
     residual_mlp_forward,
     residual_mlp_slopes,
+    tensor_dense,
+    tensor_dense_gradient,
     tensor_product,
-    tensor_product_gradient,
 )
 from .spherical import component_degrees, harmonics
 
@@ -306,11 +307,6 @@ class EqDense(nn.Module):
         """(n, (L+1)², n_in) -> (n, (L+1)², n_out)."""
         return equivariant_dense(t, self.weight)
 
-    @torch.jit.export
-    def transposed(self, by: Tensor) -> Tensor:
-        """Gradient by t of Σ by · self(t)."""
-        return equivariant_dense(by, self.weight.transpose(1, 2))
-
     def arrays(self) -> Arrays:
         shape = tuple(self.weight.shape[1:])
         return {
@@ -382,20 +378,16 @@ class TensorDense(nn.Module):
 
     def __init__(self, degree: int, degree_out: int, n_in: int, features: int):
         super().__init__()
-        self.features = features
         self.dense = EqDense(degree, n_in, 2 * features)
         self.tensor = TensorProduct(degree, degree, degree_out, features)
 
     def forward(self, t: Tensor) -> Tensor:
-        first, second = self.dense(t).split(self.features, 2)
-        return self.tensor(first, second)
+        return tensor_dense(t, self.dense.weight, self.tensor.weight)
 
     @torch.jit.export
     def gradient(self, t: Tensor, by: Tensor) -> Tensor:
         """Gradient by t of Σ by · self(t), without self(t)."""
-        first, second = self.dense(t).split(self.features, 2)
-        by_first, by_second = tensor_product_gradient(first, second, self.tensor.weight, by)
-        return self.dense.transposed(torch.cat([by_first, by_second], 2))
+        return tensor_dense_gradient(t, self.dense.weight, self.tensor.weight, by)
 
     def arrays(self) -> Arrays:
         return {

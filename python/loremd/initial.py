@@ -37,20 +37,24 @@ def scale_features(model: Lorem, structures: Sequence[Structure]) -> None:
     width = first.edge_spherical.weight.shape[0]
     # the columns are the degrees, each with its features
     first.edge_spherical.weight.view(width, len(density), -1).mul_(_factors(density)[:, None])
-    for product in _products(model):
-        product.weight.mul_(_factors(_rms(model, sample, product))[:, None])
+    for module, product in _products(model):
+        product.weight.mul_(_factors(_rms(model, sample, module))[:, None])
 
 
-def _products(model: Lorem) -> list[Any]:
-    """The tensor products, in the order of evaluation; weights (l1, l2, l3, feature)."""
-    found = [model.short_range.first.square.tensor]
-    found += [
-        block.equivariant.product
-        for block in model.short_range.blocks
-        if block.equivariant is not None
-    ]
+def _products(model: Lorem) -> list[tuple[nn.Module, Any]]:
+    """The tensor products, in the order of evaluation, each behind the module that returns it.
+
+    Their weights are (l1, l2, l3, feature).
+    """
+    square = model.short_range.first.square
+    found: list[tuple[nn.Module, Any]] = [(square, square.tensor)]
+    for block in model.short_range.blocks:
+        if block.equivariant is not None:
+            found.append((block.equivariant.product, block.equivariant.product))
     if model.long_range is not None:
-        found += [model.long_range.spherical_charges.tensor, model.long_range.product]
+        charges = model.long_range.spherical_charges
+        found.append((charges, charges.tensor))
+        found.append((model.long_range.product, model.long_range.product))
     return found
 
 

@@ -64,7 +64,7 @@ COMPOSED = {
     *("mlp", "mlp_forward", "mlp_backward"),
     *("residual_mlp", "residual_mlp_forward", "residual_mlp_slopes", "residual_mlp_again"),
     "residual_mlp_backward",
-    "tensor_product_gradient",
+    *("tensor_product_gradient", "tensor_dense", "tensor_dense_gradient"),
 }
 
 # Formulas that both sides must take from a shared header: (stem, header, functions it defines).

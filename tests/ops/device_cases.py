@@ -151,6 +151,10 @@ ARGUMENTS = {
     "tensor_product_gradient": lambda c: [
         *(c.spherical(3), c.spherical(2), c.random(4, 3, 4, 4), c.spherical(3))
     ],
+    "tensor_dense": lambda c: [c.spherical(3), c.random(4, 4, 6), c.random(4, 4, 3, 3)],
+    "tensor_dense_gradient": lambda c: [
+        *(c.spherical(3), c.random(4, 4, 6), c.random(4, 4, 3, 3), c.spherical(2, 3))
+    ],
     "equivariant_dense": lambda c: [c.spherical(3), c.random(4, 4, 6)],
     "equivariant_dense_weights": lambda c: [c.spherical(3), c.spherical(3, 6)],
     "norm_features": lambda c: [c.spherical(3), 1e-3],

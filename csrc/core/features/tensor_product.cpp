@@ -5,6 +5,7 @@
 #include "features/tensor_product.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "aligned_array.hpp"
@@ -253,12 +254,13 @@ void tensor_product(const ProductShape &shape, int64_t atoms, const SphericalFea
   });
 }
 
+namespace {
+
 template <class T>
-void tensor_product_gradient(const ProductShape &shape, int64_t atoms,
-                             const SphericalFeatures<const T> &a,
-                             const SphericalFeatures<const T> &b, const T *weight,
-                             const SphericalFeatures<const T> &grad,
-                             const SphericalFeatures<T> &by_a, const SphericalFeatures<T> &by_b) {
+void gradient_in_one_pass(const ProductShape &shape, int64_t atoms,
+                          const SphericalFeatures<const T> &a, const SphericalFeatures<const T> &b,
+                          const T *weight, const SphericalFeatures<const T> &grad,
+                          const SphericalFeatures<T> &by_a, const SphericalFeatures<T> &by_b) {
   const Coupling<T> &table = coupling<T>(shape.degree_a, shape.degree_b, shape.degree_out);
   with_vectors([&](auto bytes) LOREMD_INLINE_LAMBDA {
     using V = typename Vector<T, decltype(bytes)::value>::type;
@@ -289,6 +291,49 @@ void tensor_product_gradient(const ProductShape &shape, int64_t atoms,
       });
     });
   });
+}
+
+// The weights for grad in the place of argument 0 or 1, as the header says.
+template <class T>
+std::vector<T> exchanged(const ProductShape &shape, const T *weight, int argument) {
+  const int degrees[3] = {shape.degree_a + 1, shape.degree_b + 1, shape.degree_out + 1};
+  const int steps[3] = {degrees[1] * degrees[2], degrees[2], 1};
+  std::vector<T> result;
+  int l[3];  // of the result's weights: of its arguments and itself
+  const int size[3] = {degrees[argument == 0 ? 2 : 0], degrees[argument == 1 ? 2 : 1],
+                       degrees[argument]};
+  for (l[0] = 0; l[0] < size[0]; ++l[0]) {
+    for (l[1] = 0; l[1] < size[1]; ++l[1]) {
+      for (l[2] = 0; l[2] < size[2]; ++l[2]) {
+        int place = l[1 - argument] * steps[1 - argument];
+        place += l[2] * steps[argument] + l[argument] * steps[2];
+        const double factor = std::sqrt((2.0 * l[argument] + 1) / (2.0 * l[2] + 1));
+        for (int f = 0; f < shape.features; ++f) {
+          result.push_back(static_cast<T>(factor * weight[place * shape.features + f]));
+        }
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+template <class T>
+void tensor_product_gradient(const ProductShape &shape, int64_t atoms,
+                             const SphericalFeatures<const T> &a,
+                             const SphericalFeatures<const T> &b, const T *weight,
+                             const SphericalFeatures<const T> &grad,
+                             const SphericalFeatures<T> &by_a, const SphericalFeatures<T> &by_b) {
+  // One pass stores four rows for every product of pairs; few degrees of the result, few sums of
+  // the other way: then two products are faster.
+  if (shape.degree_out >= std::min(shape.degree_a, shape.degree_b)) {
+    return gradient_in_one_pass(shape, atoms, a, b, weight, grad, by_a, by_b);
+  }
+  const ProductShape for_a{shape.degree_out, shape.degree_b, shape.degree_a, shape.features};
+  const ProductShape for_b{shape.degree_a, shape.degree_out, shape.degree_b, shape.features};
+  tensor_product<T>(for_a, atoms, grad, b, exchanged(shape, weight, 0).data(), by_a);
+  tensor_product<T>(for_b, atoms, a, grad, exchanged(shape, weight, 1).data(), by_b);
 }
 
 template <class T>

@@ -26,8 +26,7 @@ void tensor_product(const ProductShape &shape, int64_t atoms, const SphericalFea
                     const SphericalFeatures<const T> &b, const T *weight,
                     const SphericalFeatures<T> &out);
 
-// The derivatives of sum(grad out) by a and b, overwritten, both at once: cheaper than two
-// products.
+// The derivatives of sum(grad out) by a and b, overwritten; both at once cost less than one by one.
 template <class T>
 void tensor_product_gradient(const ProductShape &shape, int64_t atoms,
                              const SphericalFeatures<const T> &a,

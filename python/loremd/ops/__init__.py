@@ -50,6 +50,8 @@ __all__ = [
     "set_cost_model",
     "spread",
     "sum_over_ranks",
+    "tensor_dense",
+    "tensor_dense_gradient",
     "tensor_product",
     "tensor_product_gradient",
 ]
@@ -373,6 +375,28 @@ def tensor_product_gradient(
     Shapes: those of :func:`tensor_product`, grad (n, (L3+1)², F). Errors and derivatives likewise.
     """
     return torch.ops.loremd.tensor_product_gradient(a, b, weight, grad)
+
+
+def tensor_dense(t: Tensor, dense: Tensor, weight: Tensor) -> Tensor:
+    """Couple two linear images of the same spherical array.
+
+    ``[first, second] = equivariant_dense(t, dense)``, then
+    ``tensor_product(first, second, weight)``. Shapes: t (n, (L+1)², Fin), dense (L+1, Fin, 2 F),
+    weight (L+1, L+1, L'+1, F) -> (n, (L'+1)², F), one dtype, float32 or float64. Differentiable to
+    any order; where nothing needs a derivative, a CPU takes atoms in blocks whose images stay in
+    the cache.
+
+    Raises ValueError on shapes that do not fit, TypeError on wrong dtypes.
+    """
+    return torch.ops.loremd.tensor_dense(t, dense, weight)
+
+
+def tensor_dense_gradient(t: Tensor, dense: Tensor, weight: Tensor, grad: Tensor) -> Tensor:
+    """Gradient by t of Σ grad · tensor_dense(t, dense, weight), without the latter.
+
+    Shapes: those of :func:`tensor_dense`, grad (n, (L'+1)², F); errors and derivatives likewise.
+    """
+    return torch.ops.loremd.tensor_dense_gradient(t, dense, weight, grad)
 
 
 def equivariant_dense(t: Tensor, weight: Tensor) -> Tensor:
