@@ -29,8 +29,7 @@ void switch_to(double *kernel) {
 
 double *kernel_of(const char *op) {
   if (std::strstr(op, "density")) return &current->density;
-  if (std::strstr(op, "tensor_") || std::strstr(op, "equivariant") ||
-      std::strstr(op, "norm"))
+  if (std::strstr(op, "tensor_") || std::strstr(op, "equivariant") || std::strstr(op, "norm"))
     return &current->products;
   if (std::strstr(op, "spread")) return &current->spread;
   if (std::strstr(op, "interpolate")) return &current->interpolate;
