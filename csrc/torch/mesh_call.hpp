@@ -32,6 +32,12 @@ class Call {
                                       shape_, static_cast<int>(order))) {}
 
   const loremd::MeshShape &shape() const { return shape_; }
+
+  // The same for a mesh of so many channels, and from now on for that.
+  loremd::MeshShape layout(int64_t channels) const {
+    return loremd::mesh_layout(shape_.points, channels, window_.order, sizeof(T));
+  }
+  void take(int64_t channels) { shape_ = layout(channels); }
   int64_t atoms() const { return fractions_.size(0); }
 
   // Calls body(part) for the slabs of atoms so that no two windows that are worked on at the same

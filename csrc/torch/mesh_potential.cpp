@@ -72,6 +72,31 @@ bool is_half_spectrum(const Tensor &influence, const loremd::MeshPoints &points)
   return influence.sizes() == at::IntArrayRef({points[0], points[1], points[2] / 2 + 1});
 }
 
+// Some of the channels of a call, which go through the steps together.
+struct Channels {
+  int64_t first, count, all;
+
+  bool whole() const { return count == all; }
+
+  // Their values of (.., channels), contiguous.
+  Tensor of(const Tensor &values) const {
+    return whole() ? values : values.narrow(-1, first, count).contiguous();
+  }
+
+  // Where to put such values, and from there, unless that is the same memory, to all.
+  Tensor room(const Tensor &values) const {
+    return whole() ? values
+                   : at::empty_like(values.narrow(-1, first, count), at::MemoryFormat::Contiguous);
+  }
+  void put(const Tensor &part, const Tensor &values) const {
+    if (!whole()) values.narrow(-1, first, count).copy_(part);
+  }
+};
+
+// On several ranks so many channels at a time: what their meshes take besides the spectra is then
+// small, and an atom's window still fills vectors.
+constexpr int64_t channels_together = 4;
+
 // ---- CPU ----
 
 // Atoms, window and meshes of one call. Profilers see the steps under the names of the ops.
@@ -94,10 +119,21 @@ class Meshes {
     if (is_half_spectrum(influence, points_)) {
       convolution_.influence = share_of_influence(points_, share_, influence);
     }
-    parts_.emplace(op, ranks, points_, brick_.box, shape_, options_);
+    std::vector<loremd::MeshShape> shapes;
+    for (const Channels &turn : turns()) shapes.push_back(call_.layout(turn.count));
+    parts_.emplace(op, ranks, points_, brick_.box, shapes, convolution_.influence);
   }
 
   Convolution &convolution() { return convolution_; }
+
+  // Calls body(channels) for those that are spread, convolved and interpolated together.
+  template <class Body>
+  void for_each_turn(Body &&body) {
+    for (const Channels &turn : turns()) {
+      take(turn);
+      body(turn);
+    }
+  }
 
   Tensor spread(const Tensor &charges) const {
     RECORD_FUNCTION("loremd::spread", {});
@@ -114,12 +150,15 @@ class Meshes {
     return mesh;
   }
 
-  // In place; returns the spectrum if the convolution keeps it.
-  Tensor convolve(const Tensor &mesh) {
+  // In place.
+  void convolve(const Tensor &mesh) {
     RECORD_FUNCTION("loremd::convolve", {});
-    return parts_ ? parts_->convolve(convolution_)
-                  : convolve_in_place(convolution_, mesh.mutable_data_ptr<T>());
+    if (parts_) return convolve_parts();
+    spectrum_ = convolve_in_place(convolution_, mesh.mutable_data_ptr<T>());
   }
+
+  // What the convolutions kept, if they were to.
+  const Tensor &spectrum() const { return spectrum_; }
 
   void interpolate(const Tensor &mesh, Tensor &values) const {
     RECORD_FUNCTION("loremd::interpolate", {});
@@ -164,7 +203,9 @@ class Meshes {
   // The derivative by `influence` <- that by what the convolution got.
   Tensor by_influence(const Tensor &influence) const {
     const Tensor &gradient = convolution_.correlation;
-    if (!distributed_ || !is_half_spectrum(influence, points_)) return gradient;
+    if (!distributed_) return gradient;
+    gradient.div_(static_cast<double>(points_[0]) * points_[1] * points_[2]);
+    if (!is_half_spectrum(influence, points_)) return gradient;
     return half_spectrum_gradient(points_, share_, gradient);
   }
 
@@ -177,6 +218,44 @@ class Meshes {
   }
 
  private:
+  std::vector<Channels> turns() const {
+    const int64_t all = convolution_.shape.channels, most = distributed_ ? channels_together : all;
+    std::vector<Channels> result;
+    for (int64_t first = 0; first < all; first += most) {
+      result.push_back({first, std::min(most, all - first), all});
+    }
+    return result;
+  }
+
+  void take(const Channels &turn) {
+    if (!distributed_) return;
+    turn_ = turn;
+    call_.take(turn.count);
+    shape_ = call_.shape();
+    parts_->take(shape_);
+  }
+
+  void convolve_parts() {
+    if (convolution_.keep_spectrum && !spectrum_.defined()) {
+      const Channels last = turns().back();
+      spectrum_ = empty_mesh(spectrum_begin(last) + parts_->spectrum_size(last.count), options_);
+    }
+    Convolution call = convolution_;
+    call.other = in_turn(convolution_.other);
+    parts_->convolve(call, in_turn(spectrum_));
+    count_mesh_bytes({convolution_.influence, parts_->influence(), convolution_.correlation,
+                      convolution_.other, spectrum_});
+  }
+
+  // The spectra of the turns are kept one behind the other.
+  int64_t spectrum_begin(const Channels &turn) const {
+    return turn.first / channels_together * parts_->spectrum_size(channels_together);
+  }
+  Tensor in_turn(const Tensor &spectrum) const {
+    if (!spectrum.defined()) return spectrum;
+    return spectrum.narrow(0, spectrum_begin(turn_), parts_->spectrum_size(turn_.count));
+  }
+
   loremd::Brick brick_of(const Tensor &fractions, int64_t order) const {
     if (!distributed_) return {{{}, points_}, points_};
     const Tensor positions = fractions.contiguous();
@@ -210,6 +289,8 @@ class Meshes {
   loremd::MeshShape shape_;
   Convolution convolution_;
   loremd::Box share_{};
+  Channels turn_{};
+  Tensor spectrum_;
   std::optional<DistributedMesh<T>> parts_;
 };
 
@@ -230,18 +311,27 @@ class DeviceMeshes {
 
   Convolution &convolution() { return convolution_; }
 
+  template <class Body>
+  void for_each_turn(Body &&body) {
+    body(Channels{0, layout_.channels, layout_.channels});
+  }
+
   Tensor spread(const Tensor &charges) const {
     RECORD_FUNCTION("loremd::spread", {});
     return mesh_.spread(charges, {});
   }
 
-  Tensor convolve(const Tensor &mesh) {
+  void convolve(const Tensor &mesh) {
     RECORD_FUNCTION("loremd::convolve", {});
     const Tensor points = mesh_.points_of(mesh).permute({3, 0, 1, 2});
     const auto [fields, spectrum] = convolve_on_device<T>(op_, convolution_, points);
     points.copy_(fields);
-    return spectrum.defined() ? as_on_the_cpu(spectrum) : spectrum;
+    spectrum_ = spectrum.defined() ? as_on_the_cpu(spectrum) : spectrum;
+    count_mesh_bytes({convolution_.influence, convolution_.correlation, convolution_.other, mesh,
+                      fields, spectrum_});
   }
+
+  const Tensor &spectrum() const { return spectrum_; }
 
   void interpolate(const Tensor &mesh, Tensor &values) const {
     RECORD_FUNCTION("loremd::interpolate", {});
@@ -281,6 +371,7 @@ class DeviceMeshes {
   DeviceMesh<T> mesh_;
   loremd::MeshShape layout_;
   Convolution convolution_;
+  Tensor spectrum_;
 };
 
 // ---- on any ----
@@ -326,20 +417,8 @@ void with_meshes(const char *op, const Tensor &fractions, const Tensor &charges,
   });
 }
 
-// What mesh_bytes tells.
-thread_local int64_t bytes_held = 0;
-
-void count_bytes(const Tensor &influence, const Tensor &mesh, const Tensor &spectrum) {
-  bytes_held = static_cast<int64_t>(influence.nbytes());
-  for (const Tensor &kept : kept_meshes()) {
-    if (kept.defined()) bytes_held += static_cast<int64_t>(kept.nbytes());
-  }
-  if (on_device(mesh)) bytes_held += static_cast<int64_t>(mesh.nbytes());
-  if (spectrum.defined()) bytes_held += static_cast<int64_t>(spectrum.nbytes());
-}
-
 int64_t mesh_bytes_any() {
-  return bytes_held;
+  return most_mesh_bytes();
 }
 
 // Parts that nobody wants are empty.
@@ -350,6 +429,37 @@ Tensor none(const Tensor &like) {
 // Several ranks exchange meshes through the memory of the host, and work on them there.
 bool goes_through_host(const char *op, const Tensor &charges, int64_t comm) {
   return !charges.device().is_cpu() && on_several_ranks(op, comm);
+}
+
+// Values, and their field where that is wanted, of the channels on the mesh.
+template <class AnyMeshes>
+void interpolate_forward(AnyMeshes &meshes, const Channels &turn, const Tensor &mesh,
+                         Tensor &values, Tensor &field) {
+  Tensor part = turn.room(values);
+  if (field.dim() != 3) {
+    meshes.interpolate(mesh, part);
+  } else {
+    Tensor part_of_field = turn.room(field);
+    meshes.interpolate_field(mesh, part, part_of_field);
+    turn.put(part_of_field, field);
+  }
+  turn.put(part, values);
+}
+
+// The same for the mesh of a gradient; adds to `by_fractions`, if it is wanted, the part of the
+// charges.
+template <class AnyMeshes>
+void interpolate_backward(AnyMeshes &meshes, const Channels &turn, const Tensor &mesh,
+                          const Tensor &charges, Tensor &by_charges, Tensor &by_fractions) {
+  Tensor part = turn.room(by_charges);
+  if (by_fractions.dim() != 2) {
+    meshes.interpolate(mesh, part);
+  } else {
+    Tensor gradient = turn.whole() ? by_fractions : at::empty_like(by_fractions);
+    meshes.interpolate_gradient(mesh, turn.of(charges), part, gradient);
+    if (!turn.whole()) by_fractions.add_(gradient);
+  }
+  turn.put(part, by_charges);
 }
 
 std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
@@ -367,17 +477,16 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
   Tensor field = with_field ? empty_mesh(3 * n * channels, charges.options()).view({n, 3, channels})
                             : none(charges);
   Tensor spectrum;
+  most_mesh_bytes() = 0;
   with_meshes("mesh_potential", fractions, charges, influence, mesh_shape, order, window, comm,
               [&](auto &meshes) {
                 meshes.convolution().keep_spectrum = with_spectrum;
-                const Tensor mesh = meshes.spread(charges);
-                spectrum = meshes.convolve(mesh);
-                count_bytes(influence, mesh, spectrum);
-                if (with_field) {
-                  meshes.interpolate_field(mesh, values, field);
-                } else {
-                  meshes.interpolate(mesh, values);
-                }
+                meshes.for_each_turn([&](const Channels &turn) {
+                  const Tensor mesh = meshes.spread(turn.of(charges));
+                  meshes.convolve(mesh);
+                  interpolate_forward(meshes, turn, mesh, values, field);
+                });
+                spectrum = meshes.spectrum();
               });
   return {values, field, spectrum.defined() ? spectrum : none(charges)};
 }
@@ -413,16 +522,15 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward_kernel(
                   convolution.other = spectrum;
                   convolution.correlation = at::zeros_like(convolution.influence);
                 }
-                const Tensor mesh = meshes.spread(grad);
-                meshes.convolve(mesh);
+                meshes.for_each_turn([&](const Channels &turn) {
+                  const Tensor mesh = meshes.spread(turn.of(grad));
+                  meshes.convolve(mesh);
+                  interpolate_backward(meshes, turn, mesh, charges, by_charges, by_fractions);
+                });
                 if (spectrum.numel() > 0) by_influence = meshes.by_influence(influence);
-                if (field.dim() == 3) {
-                  meshes.interpolate_gradient(mesh, charges, by_charges, by_fractions);
-                  meshes.add_field_gradient(field, grad, by_fractions);
-                  meshes.by_fractions(by_fractions);
-                } else {
-                  meshes.interpolate(mesh, by_charges);
-                }
+                if (field.dim() != 3) return;
+                meshes.add_field_gradient(field, grad, by_fractions);
+                meshes.by_fractions(by_fractions);
               });
   return {by_fractions, by_charges, by_influence};
 }
