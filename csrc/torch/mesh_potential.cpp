@@ -17,7 +17,6 @@
 #include <ATen/ops/view_as_real.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
-#include <ATen/Parallel.h>
 #include <ATen/record_function.h>
 #include <ATen/TensorOperators.h>
 #include <torch/library.h>
@@ -73,47 +72,6 @@ bool is_half_spectrum(const Tensor &influence, const loremd::MeshPoints &points)
   return influence.sizes() == at::IntArrayRef({points[0], points[1], points[2] / 2 + 1});
 }
 
-// Some of the channels of a call, which go through the steps together.
-struct Channels {
-  int64_t first, count, all;
-
-  bool whole() const { return count == all; }
-
-  // Their values of (.., channels), contiguous.
-  Tensor of(const Tensor &values) const {
-    const Tensor part = room(values);
-    if (!whole()) copy(values.contiguous(), first, part, 0);
-    return part;
-  }
-
-  // Where to put such values, and from there, unless that is the same memory, to all.
-  Tensor room(const Tensor &values) const {
-    if (whole()) return values;
-    auto sizes = values.sizes().vec();
-    sizes.back() = count;
-    return at::empty(sizes, values.options());
-  }
-  void put(const Tensor &part, const Tensor &values) const {
-    if (!whole()) copy(part, 0, values, first);
-  }
-
- private:
-  // Of every row of contiguous tensors; torch's own copy takes longer by far for rows this short.
-  void copy(const Tensor &from, int64_t from_first, const Tensor &to, int64_t to_first) const {
-    AT_DISPATCH_FLOATING_TYPES(from.scalar_type(), "copy_channels", [&] {
-      const int64_t from_row = from.size(-1), to_row = to.size(-1), values = count;
-      const scalar_t *source = from.const_data_ptr<scalar_t>() + from_first;
-      scalar_t *target = to.mutable_data_ptr<scalar_t>() + to_first;
-      at::parallel_for(0, to.numel() / to_row, values_per_task, [&](int64_t begin, int64_t end) {
-        for (int64_t row = begin; row < end; ++row) {
-          for (int64_t c = 0; c < values; ++c)
-            target[row * to_row + c] = source[row * from_row + c];
-        }
-      });
-    });
-  }
-};
-
 // On several ranks so many channels at a time: what their meshes take besides the spectra is then
 // small, and an atom's window still fills vectors.
 constexpr int64_t channels_together = 4;
@@ -141,18 +99,19 @@ class Meshes {
       convolution_.influence = share_of_influence(points_, share_, influence);
     }
     std::vector<loremd::MeshShape> shapes;
-    for (const Channels &turn : turns()) shapes.push_back(call_.layout(turn.count));
+    for (const Turn &turn : turns()) shapes.push_back(call_.layout(turn.channels));
     parts_.emplace(op, ranks, points_, brick_.box, shapes, convolution_.influence);
   }
 
   Convolution &convolution() { return convolution_; }
 
-  // Calls body(channels) for those that are spread, convolved and interpolated together.
+  // Calls body() for all channels, or for some after the others: what it spreads, convolves and
+  // interpolates are then these channels of the whole tensors it gives.
   template <class Body>
   void for_each_turn(Body &&body) {
-    for (const Channels &turn : turns()) {
+    for (const Turn &turn : turns()) {
       take(turn);
-      body(turn);
+      body();
     }
   }
 
@@ -163,8 +122,8 @@ class Meshes {
     mesh.zero_();
     T *to = mesh.template mutable_data_ptr<T>();
     const Tensor q = charges.contiguous();
-    call_.for_each_slab(
-        [&](const loremd::MeshCall<T> &part) { loremd::spread(part, q.const_data_ptr<T>(), to); });
+    const T *from = q.const_data_ptr<T>() + turn_.first;
+    call_.for_each_slab([&](const auto &part) { loremd::spread(part, from, to); });
     call_.for_each_planes([&](const loremd::MeshShape &planes, int64_t x) {
       loremd::fold_halo(planes, to + x * shape_.plane_size());
     });
@@ -184,27 +143,27 @@ class Meshes {
   void interpolate(const Tensor &mesh, Tensor &values) const {
     RECORD_FUNCTION("loremd::interpolate", {});
     const T *from = filled(mesh);
-    call_.for_each_part([&](const loremd::MeshCall<T> &part) {
-      loremd::interpolate(part, from, values.mutable_data_ptr<T>());
-    });
+    call_.for_each_part(
+        [&](const auto &part) { loremd::interpolate(part, from, in_turn(values)); });
   }
 
   void interpolate_field(const Tensor &mesh, Tensor &values, Tensor &field) const {
     RECORD_FUNCTION("loremd::interpolate", {});
     const T *from = filled(mesh);
-    call_.for_each_part([&](const loremd::MeshCall<T> &part) {
-      loremd::interpolate_field(part, from, values.mutable_data_ptr<T>(),
-                                field.mutable_data_ptr<T>());
+    call_.for_each_part([&](const auto &part) {
+      loremd::interpolate_field(part, from, in_turn(values), in_turn(field));
     });
   }
 
+  // Adds to `gradient`.
   void interpolate_gradient(const Tensor &mesh, const Tensor &charges, Tensor &values,
                             Tensor &gradient) const {
     RECORD_FUNCTION("loremd::interpolate", {});
     const T *from = filled(mesh);
     const Tensor q = charges.contiguous();
-    call_.for_each_part([&](const loremd::MeshCall<T> &part) {
-      loremd::interpolate_gradient(part, from, q.const_data_ptr<T>(), values.mutable_data_ptr<T>(),
+    const T *with = q.const_data_ptr<T>() + turn_.first;
+    call_.for_each_part([&](const auto &part) {
+      loremd::interpolate_gradient(part, from, with, in_turn(values),
                                    gradient.mutable_data_ptr<double>());
     });
   }
@@ -239,42 +198,50 @@ class Meshes {
   }
 
  private:
-  std::vector<Channels> turns() const {
+  // Channels that follow each other.
+  struct Turn {
+    int64_t first, channels;
+  };
+
+  std::vector<Turn> turns() const {
     const int64_t all = convolution_.shape.channels, most = distributed_ ? channels_together : all;
-    std::vector<Channels> result;
+    std::vector<Turn> result;
     for (int64_t first = 0; first < all; first += most) {
-      result.push_back({first, std::min(most, all - first), all});
+      result.push_back({first, std::min(most, all - first)});
     }
     return result;
   }
 
-  void take(const Channels &turn) {
+  void take(const Turn &turn) {
     if (!distributed_) return;
     turn_ = turn;
-    call_.take(turn.count);
+    call_.take(turn.channels, convolution_.shape.channels);
     shape_ = call_.shape();
     parts_->take(shape_);
   }
 
+  // The first channel of the turn in a tensor of values.
+  T *in_turn(Tensor &values) const { return values.mutable_data_ptr<T>() + turn_.first; }
+
   void convolve_parts() {
     if (convolution_.keep_spectrum && !spectrum_.defined()) {
-      const Channels last = turns().back();
-      spectrum_ = empty_mesh(spectrum_begin(last) + parts_->spectrum_size(last.count), options_);
+      const Turn last = turns().back();
+      spectrum_ = empty_mesh(spectrum_begin(last) + parts_->spectrum_size(last.channels), options_);
     }
     Convolution call = convolution_;
-    call.other = in_turn(convolution_.other);
-    parts_->convolve(call, in_turn(spectrum_));
+    call.other = spectrum_in_turn(convolution_.other);
+    parts_->convolve(call, spectrum_in_turn(spectrum_));
     count_mesh_bytes({convolution_.influence, parts_->influence(), convolution_.correlation,
                       convolution_.other, spectrum_});
   }
 
   // The spectra of the turns are kept one behind the other.
-  int64_t spectrum_begin(const Channels &turn) const {
+  int64_t spectrum_begin(const Turn &turn) const {
     return turn.first / channels_together * parts_->spectrum_size(channels_together);
   }
-  Tensor in_turn(const Tensor &spectrum) const {
+  Tensor spectrum_in_turn(const Tensor &spectrum) const {
     if (!spectrum.defined()) return spectrum;
-    return spectrum.narrow(0, spectrum_begin(turn_), parts_->spectrum_size(turn_.count));
+    return spectrum.narrow(0, spectrum_begin(turn_), parts_->spectrum_size(turn_.channels));
   }
 
   loremd::Brick brick_of(const Tensor &fractions, int64_t order) const {
@@ -310,7 +277,7 @@ class Meshes {
   loremd::MeshShape shape_;
   Convolution convolution_;
   loremd::Box share_{};
-  Channels turn_{};
+  Turn turn_{};
   Tensor spectrum_;
   std::optional<DistributedMesh<T>> parts_;
 };
@@ -334,7 +301,7 @@ class DeviceMeshes {
 
   template <class Body>
   void for_each_turn(Body &&body) {
-    body(Channels{0, layout_.channels, layout_.channels});
+    body();
   }
 
   Tensor spread(const Tensor &charges) const {
@@ -368,7 +335,6 @@ class DeviceMeshes {
                             Tensor &gradient) const {
     Tensor field = at::empty({charges.size(0), 3, charges.size(1)}, charges.options());
     interpolate_field(mesh, values, field);
-    gradient.zero_();
     add_field_gradient(field, charges, gradient);
   }
 
@@ -452,37 +418,6 @@ bool goes_through_host(const char *op, const Tensor &charges, int64_t comm) {
   return !charges.device().is_cpu() && on_several_ranks(op, comm);
 }
 
-// Values, and their field where that is wanted, of the channels on the mesh.
-template <class AnyMeshes>
-void interpolate_forward(AnyMeshes &meshes, const Channels &turn, const Tensor &mesh,
-                         Tensor &values, Tensor &field) {
-  Tensor part = turn.room(values);
-  if (field.dim() != 3) {
-    meshes.interpolate(mesh, part);
-  } else {
-    Tensor part_of_field = turn.room(field);
-    meshes.interpolate_field(mesh, part, part_of_field);
-    turn.put(part_of_field, field);
-  }
-  turn.put(part, values);
-}
-
-// The same for the mesh of a gradient; adds to `by_fractions`, if it is wanted, the part of the
-// charges.
-template <class AnyMeshes>
-void interpolate_backward(AnyMeshes &meshes, const Channels &turn, const Tensor &mesh,
-                          const Tensor &charges, Tensor &by_charges, Tensor &by_fractions) {
-  Tensor part = turn.room(by_charges);
-  if (by_fractions.dim() != 2) {
-    meshes.interpolate(mesh, part);
-  } else {
-    Tensor gradient = turn.whole() ? by_fractions : at::empty_like(by_fractions);
-    meshes.interpolate_gradient(mesh, turn.of(charges), part, gradient);
-    if (!turn.whole()) by_fractions.add_(gradient);
-  }
-  turn.put(part, by_charges);
-}
-
 std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
     const Tensor &fractions, const Tensor &charges, const Tensor &influence,
     at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
@@ -502,10 +437,14 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
   with_meshes("mesh_potential", fractions, charges, influence, mesh_shape, order, window, comm,
               [&](auto &meshes) {
                 meshes.convolution().keep_spectrum = with_spectrum;
-                meshes.for_each_turn([&](const Channels &turn) {
-                  const Tensor mesh = meshes.spread(turn.of(charges));
+                meshes.for_each_turn([&] {
+                  const Tensor mesh = meshes.spread(charges);
                   meshes.convolve(mesh);
-                  interpolate_forward(meshes, turn, mesh, values, field);
+                  if (with_field) {
+                    meshes.interpolate_field(mesh, values, field);
+                  } else {
+                    meshes.interpolate(mesh, values);
+                  }
                 });
                 spectrum = meshes.spectrum();
               });
@@ -543,10 +482,14 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward_kernel(
                   convolution.other = spectrum;
                   convolution.correlation = at::zeros_like(convolution.influence);
                 }
-                meshes.for_each_turn([&](const Channels &turn) {
-                  const Tensor mesh = meshes.spread(turn.of(grad));
+                meshes.for_each_turn([&] {
+                  const Tensor mesh = meshes.spread(grad);
                   meshes.convolve(mesh);
-                  interpolate_backward(meshes, turn, mesh, charges, by_charges, by_fractions);
+                  if (field.dim() == 3) {
+                    meshes.interpolate_gradient(mesh, charges, by_charges, by_fractions);
+                  } else {
+                    meshes.interpolate(mesh, by_charges);
+                  }
                 });
                 if (spectrum.numel() > 0) by_influence = meshes.by_influence(influence);
                 if (field.dim() != 3) return;
