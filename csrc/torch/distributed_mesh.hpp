@@ -40,9 +40,10 @@ class DistributedMesh {
                   const loremd::MeshPoints &points, const loremd::Box &brick,
                   const std::vector<loremd::MeshShape> &shapes, const Tensor &influence);
 
-  // From now on the mesh of the brick has this layout, and its channels; it is uninitialised.
+  // From now on the mesh of the brick has this layout, and its channels.
   void take(const loremd::MeshShape &shape);
 
+  // That mesh: uninitialised, and convolved after convolve().
   const Tensor &brick() const { return here_; }
 
   // Values of the share of a spectrum of so many channels.
@@ -57,8 +58,8 @@ class DistributedMesh {
   void convolve(const Convolution &call, const Tensor &spectrum);
 
  private:
-  // All ranks' boxes of one layout to those of the next; the layouts are numbered 0 to `last_` in
-  // the order of the way there: brick, z, y unless that is the same as z, x.
+  // All ranks' boxes of one layout to those of the next; the layouts are numbered from 0 in the
+  // order of the way there: brick, z, y unless that is the same as z, x.
   struct Move {
     loremd::Remap remap;
     size_t from, to;
