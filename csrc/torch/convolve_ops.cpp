@@ -52,6 +52,7 @@ Tensor convolve_channel(const Convolution &c, T *mesh) {
                                    complex_data<T>(spectrum), c.correlation.mutable_data_ptr<T>());
   }
   const Tensor kept = c.keep_spectrum ? spectrum.clone() : Tensor();
+  count_mesh_bytes({c.influence, c.correlation, c.other, field, spectrum, kept});
   loremd::multiply_spectrum(c.influence.numel(), c.influence.const_data_ptr<T>(),
                             complex_data<T>(spectrum));
   field = at::fft_irfftn(spectrum, at::IntArrayRef(c.shape.points)).contiguous();
@@ -71,6 +72,7 @@ Tensor convolve_channels(const Convolution &c, T *mesh) {
       c.keep_spectrum ? empty_mesh(c.shape.size(), c.influence.options()) : Tensor();
   const Tensor products =
       c.correlation.defined() ? at::zeros({nx, ny, nz}, c.influence.options()) : Tensor();
+  count_mesh_bytes({c.influence, c.correlation, c.other, full, kept, products});
   const loremd::ColumnCall<T> columns{
       c.shape, full.const_data_ptr<T>(), kept.defined() ? kept.mutable_data_ptr<T>() : nullptr,
       c.other.defined() ? c.other.const_data_ptr<T>() : nullptr,

@@ -2,7 +2,6 @@
 #include "distributed_mesh.hpp"
 
 #include <ATen/Dispatch.h>
-#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/Parallel.h>
@@ -25,6 +24,14 @@ std::vector<int64_t> bytes_of(const std::vector<int64_t> &counts, int64_t bytes)
   std::vector<int64_t> result;
   for (int64_t count : counts) result.push_back(count * bytes);
   return result;
+}
+
+// factor * the influence function, flat, with what vectors read beyond its end.
+Tensor scaled_with_spare(const Tensor &influence, double factor) {
+  const int64_t spare = loremd::line_bytes / influence.element_size(), values = influence.numel();
+  Tensor scaled = at::zeros({values + spare}, influence.options());
+  scaled.narrow(0, 0, values).view(influence.sizes()).copy_(influence).mul_(factor);
+  return scaled;
 }
 
 // The share within a full spectrum (nx, ny, nz).
@@ -63,22 +70,15 @@ Tensor half_spectrum_gradient(const loremd::MeshPoints &points, const loremd::Bo
 template <class T>
 DistributedMesh<T>::DistributedMesh(const char *op, const loremd_communicator &ranks,
                                     const loremd::MeshPoints &points, const loremd::Box &brick,
-                                    const loremd::MeshShape &shape,
-                                    const at::TensorOptions &options)
+                                    const std::vector<loremd::MeshShape> &shapes,
+                                    const Tensor &influence)
     : op_(op),
       ranks_(ranks),
       grid_(loremd::pencil_grid(points, ranks.size)),
-      channels_(shape.channels),
-      fft_(points) {
-  plan_moves(brick, shape);
-  allocate(options);
-}
-
-// Pairs of channels are complex fields; one without a partner gets an empty one.
-template <class T>
-loremd::MeshShape DistributedMesh<T>::pencil(const loremd::Box &box) const {
-  const int64_t channels = (channels_ + 1) / 2 * 2;
-  return loremd::mesh_layout(box.lengths(), channels, sizeof(T));
+      fft_(points),
+      influence_(scaled_with_spare(influence, 1 / number_of_points(points))) {
+  plan_moves(brick);
+  allocate(shapes, influence.options());
 }
 
 template <class T>
@@ -98,39 +98,58 @@ std::vector<loremd::Box> DistributedMesh<T>::gather(const loremd::Box &own) cons
 }
 
 template <class T>
-void DistributedMesh<T>::plan_moves(const loremd::Box &brick, const loremd::MeshShape &shape) {
-  struct Layout {
-    std::vector<loremd::Box> boxes;
-    loremd::MeshShape shape;
-  };
-  std::vector<Layout> layouts{{gather(brick), shape}};
+void DistributedMesh<T>::plan_moves(const loremd::Box &brick) {
+  std::vector<std::vector<loremd::Box>> layouts{gather(brick)};
   for (int axis : {2, 1, 0}) {
     if (axis == 1 && grid_.slabs()) continue;
-    Layout layout;
-    for (int r = 0; r < ranks_.size; ++r) layout.boxes.push_back(grid_.box(axis, r));
-    layout.shape = pencil(layout.boxes[ranks_.rank]);
-    layouts.push_back(layout);
+    layouts.emplace_back();
+    for (int r = 0; r < ranks_.size; ++r) layouts.back().push_back(grid_.box(axis, r));
   }
+  for (const auto &boxes : layouts) own_.push_back(boxes[ranks_.rank]);
+  const auto add = [&](size_t from, size_t to) {
+    moves_.push_back(
+        {loremd::Remap(grid_.points, layouts[from], layouts[to], ranks_.rank), from, to});
+  };
   const size_t last = layouts.size() - 1;
-  for (size_t step = 0; step < 2 * last; ++step) {
-    const bool back = step >= last;
-    const Layout &from = layouts[back ? 2 * last - step : step];
-    const Layout &to = layouts[back ? 2 * last - step - 1 : step + 1];
-    const bool brick_involved = step == 0 || step + 1 == 2 * last;
-    moves_.push_back({loremd::Remap(grid_.points, from.boxes, to.boxes, ranks_.rank), from.shape,
-                      to.shape, brick_involved ? channels_ : (channels_ + 1) / 2 * 2, step == 0});
+  for (size_t layout = 0; layout < last; ++layout) add(layout, layout + 1);
+  for (size_t layout = last; layout > 0; --layout) add(layout, layout - 1);
+}
+
+// Pairs of channels are complex fields; one without a partner gets an empty one.
+template <class T>
+loremd::MeshShape DistributedMesh<T>::pencil(size_t layout, int64_t channels) const {
+  return loremd::mesh_layout(own_[layout].lengths(), (channels + 1) / 2 * 2, sizeof(T));
+}
+
+template <class T>
+void DistributedMesh<T>::take(const loremd::MeshShape &shape) {
+  shapes_ = {shape};
+  for (size_t layout = 1; layout < own_.size(); ++layout) {
+    shapes_.push_back(pencil(layout, shape.channels));
   }
+}
+
+// The values of a point that travel.
+template <class T>
+int64_t DistributedMesh<T>::width(const Move &move) const {
+  return shapes_[std::min(move.from, move.to)].channels;
 }
 
 // Two pieces of memory change roles with every move, of which there are an even number.
 template <class T>
-void DistributedMesh<T>::allocate(const at::TensorOptions &options) {
+void DistributedMesh<T>::allocate(const std::vector<loremd::MeshShape> &shapes,
+                                  const at::TensorOptions &options) {
   int64_t values[2] = {0, 0};
-  for (size_t step = 0; step < moves_.size(); ++step) {
-    const Move &move = moves_[step];
-    int64_t &here = values[step % 2], &there = values[1 - step % 2];
-    here = std::max({here, move.from.size(), move.remap.total_received() * move.width});
-    there = std::max({there, move.to.size(), move.remap.total_sent() * move.width});
+  for (const loremd::MeshShape &shape : shapes) {
+    take(shape);
+    for (size_t step = 0; step < moves_.size(); ++step) {
+      const Move &move = moves_[step];
+      const int64_t received = move.remap.total_received() * width(move);
+      const int64_t sent = move.remap.total_sent() * width(move);
+      int64_t &here = values[step % 2], &there = values[1 - step % 2];
+      here = std::max({here, shapes_[move.from].size(), received});
+      there = std::max({there, shapes_[move.to].size(), sent});
+    }
   }
   here_ = workspace_mesh(values[0], options, 0);
   there_ = workspace_mesh(values[1], options, 1);
@@ -140,15 +159,16 @@ template <class T>
 void DistributedMesh<T>::move(const Move &move) {
   RECORD_FUNCTION("loremd::remap", {});
   T *here = here_.mutable_data_ptr<T>(), *there = there_.mutable_data_ptr<T>();
-  const auto bytes = static_cast<int64_t>(move.width * sizeof(T));
+  const loremd::MeshShape &from = shapes_[move.from], &to = shapes_[move.to];
+  const int64_t values = width(move), bytes = values * static_cast<int64_t>(sizeof(T));
   const auto sent = bytes_of(move.remap.sent(), bytes);
   const auto received = bytes_of(move.remap.received(), bytes);
-  move.remap.pack(move.from, move.width, here, there);
+  move.remap.pack(from, values, here, there);
   check_status(op_, ranks_.all_to_all(ranks_.context, there, sent.data(), here, received.data()));
-  // the empty partner of a channel is transformed, too, and correlated
-  const bool padded = move.to.stride > move.width;
-  if (move.add || padded) std::fill_n(there, move.to.size(), T(0));
-  move.remap.unpack(move.to, move.width, move.add, here, there);
+  // bricks overlap; and the empty partner of a channel is transformed, too, and correlated
+  const bool add = move.from == 0, padded = to.stride > values;
+  if (add || padded) std::fill_n(there, to.size(), T(0));
+  move.remap.unpack(to, values, add, here, there);
   std::swap(here_, there_);
 }
 
@@ -163,43 +183,31 @@ void DistributedMesh<T>::transform(const loremd::MeshShape &shape, loremd::Plane
 }
 
 template <class T>
-Tensor DistributedMesh<T>::convolve_columns(const Convolution &call) {
-  const loremd::MeshShape &shape = moves_[moves_.size() / 2].from;
-  const double scale = 1 / number_of_points(grid_.points);
-  constexpr int64_t spare = loremd::line_bytes / sizeof(T);  // for vectors that read beyond the end
-  const Tensor influence = at::constant_pad_nd((call.influence * scale).flatten(), {0, spare});
-  const Tensor kept = call.keep_spectrum ? empty_mesh(shape.size(), influence.options()) : Tensor();
-  const loremd::ColumnCall<T> columns{
-      shape, influence.const_data_ptr<T>(), kept.defined() ? kept.mutable_data_ptr<T>() : nullptr,
-      call.other.defined() ? call.other.const_data_ptr<T>() : nullptr,
-      call.correlation.defined() ? call.correlation.mutable_data_ptr<T>() : nullptr};
+void DistributedMesh<T>::convolve_columns(const Convolution &call, const Tensor &spectrum) {
+  const auto data = [](const Tensor &t) { return t.defined() ? t.mutable_data_ptr<T>() : nullptr; };
+  const loremd::MeshShape &shape = shapes_.back();
+  const loremd::ColumnCall<T> columns{shape, influence_.const_data_ptr<T>(), data(spectrum),
+                                      data(call.other), data(call.correlation)};
   at::parallel_for(0, shape.points[1], 1, [&](int64_t begin, int64_t end) {
     loremd::convolve_columns(columns, fft_, begin, end, here_.mutable_data_ptr<T>());
   });
-  if (call.correlation.defined()) call.correlation.mul_(scale);
-  return kept;
 }
 
 template <class T>
-Tensor DistributedMesh<T>::convolve(const Convolution &call) {
+void DistributedMesh<T>::convolve(const Convolution &call, const Tensor &spectrum) {
   using loremd::PlaneAxes;
-  Tensor spectrum;
-  const size_t half = moves_.size() / 2;
-  // what is transformed in the layout that move `step` ends, or on the way back begins, in
-  const auto axes = [&](size_t step) {
-    return half == 2 ? PlaneAxes::both : step == 0 ? PlaneAxes::z : PlaneAxes::y;
+  const size_t last = shapes_.size() - 1;
+  // what is transformed in a layout between the brick and the last
+  const auto axes = [&](size_t layout) {
+    return last == 2 ? PlaneAxes::both : layout == 1 ? PlaneAxes::z : PlaneAxes::y;
   };
-  for (size_t step = 0; step < half; ++step) {
-    move(moves_[step]);
-    if (step + 1 < half) transform(moves_[step].to, axes(step), false);
+  for (const Move &step : moves_) {
+    const bool back = step.to < step.from;
+    if (step.from == last) convolve_columns(call, spectrum);
+    if (back && step.from < last) transform(shapes_[step.from], axes(step.from), true);
+    move(step);
+    if (!back && step.to < last) transform(shapes_[step.to], axes(step.to), false);
   }
-  spectrum = convolve_columns(call);
-  for (size_t step = half; step-- > 0;) {
-    const Move &back = moves_[2 * half - 1 - step];
-    if (step + 1 < half) transform(back.from, axes(step), true);
-    move(back);
-  }
-  return spectrum;
 }
 
 template class DistributedMesh<float>;

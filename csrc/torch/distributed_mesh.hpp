@@ -7,6 +7,8 @@
 //   pencils    boxes with z, then y, then x whole, for the transforms along these axes
 //   share      the frequencies that this rank has in the last of them: (nx, some y, some z) of the
 //              full spectrum
+//
+// Of many channels a few at a time go all the way, through the same memory.
 #pragma once
 
 #include <vector>
@@ -32,41 +34,55 @@ Tensor half_spectrum_gradient(const loremd::MeshPoints &points, const loremd::Bo
 template <class T>
 class DistributedMesh {
  public:
-  // `brick`: the box around the atoms; `shape`: the layout of a mesh with its points.
+  // `brick`: the box around the atoms; `shapes`: the layouts of meshes with its points that take()
+  // will get; `influence`: the share of the influence function.
   DistributedMesh(const char *op, const loremd_communicator &ranks,
                   const loremd::MeshPoints &points, const loremd::Box &brick,
-                  const loremd::MeshShape &shape, const at::TensorOptions &options);
+                  const std::vector<loremd::MeshShape> &shapes, const Tensor &influence);
 
-  // The mesh of the brick, uninitialised, and again after convolve().
+  // From now on the mesh of the brick has this layout, and its channels.
+  void take(const loremd::MeshShape &shape);
+
+  // That mesh: uninitialised, and convolved after convolve().
   const Tensor &brick() const { return here_; }
 
+  // Values of the share of a spectrum of so many channels.
+  int64_t spectrum_size(int64_t channels) const { return pencil(own_.size() - 1, channels).size(); }
+
+  // The share of the influence function as it is kept here.
+  const Tensor &influence() const { return influence_; }
+
   // Adds the bricks of all ranks, convolves, and copies the result to the bricks; without halos.
-  // `influence` and `correlation` of the call are those of the share, as is the spectrum returned.
-  Tensor convolve(const Convolution &call);
+  // Of `call` are used `other`, a share as well, and `correlation`, the share without the factor 1
+  // / (points of the mesh). `spectrum` may be undefined, and gets the share of the mesh's spectrum.
+  void convolve(const Convolution &call, const Tensor &spectrum);
 
  private:
+  // All ranks' boxes of one layout to those of the next; the layouts are numbered from 0 in the
+  // order of the way there: brick, z, y unless that is the same as z, x.
   struct Move {
     loremd::Remap remap;
-    loremd::MeshShape from, to;
-    int64_t width;  // values of a point that travel
-    bool add;
+    size_t from, to;
   };
 
-  loremd::MeshShape pencil(const loremd::Box &box) const;
+  loremd::MeshShape pencil(size_t layout, int64_t channels) const;
   std::vector<loremd::Box> gather(const loremd::Box &own) const;
-  void plan_moves(const loremd::Box &brick, const loremd::MeshShape &shape);
-  void allocate(const at::TensorOptions &options);
+  void plan_moves(const loremd::Box &brick);
+  void allocate(const std::vector<loremd::MeshShape> &shapes, const at::TensorOptions &options);
+  int64_t width(const Move &move) const;
   void move(const Move &move);
   void transform(const loremd::MeshShape &shape, loremd::PlaneAxes axes, bool inverse);
-  Tensor convolve_columns(const Convolution &call);
+  void convolve_columns(const Convolution &call, const Tensor &spectrum);
 
   const char *op_;
   loremd_communicator ranks_;
   loremd::PencilGrid grid_;
-  int64_t channels_;
   loremd::MeshFft<T> fft_;
-  std::vector<Move> moves_;  // brick to z, z to y unless these are the same, y to x, and back
-  Tensor here_, there_;      // the mesh, and where the next one is made
+  Tensor influence_;                       // times 1 / (points of the mesh)
+  std::vector<loremd::Box> own_;           // this rank's boxes, layout by layout
+  std::vector<loremd::MeshShape> shapes_;  // of the meshes in them
+  std::vector<Move> moves_;                // there and back
+  Tensor here_, there_;                    // the mesh, and where the next one is made
 };
 
 }  // namespace loremd_torch

@@ -32,6 +32,15 @@ class Call {
                                       shape_, static_cast<int>(order))) {}
 
   const loremd::MeshShape &shape() const { return shape_; }
+
+  // The same for a mesh of so many channels; and from now on for that, in arrays of `columns`.
+  loremd::MeshShape layout(int64_t channels) const {
+    return loremd::mesh_layout(shape_.points, channels, window_.order, sizeof(T));
+  }
+  void take(int64_t channels, int64_t columns) {
+    shape_ = layout(channels);
+    columns_ = columns;
+  }
   int64_t atoms() const { return fractions_.size(0); }
 
   // Calls body(part) for the slabs of atoms so that no two windows that are worked on at the same
@@ -89,13 +98,15 @@ class Call {
             visit_.atoms.data() + begin,
             end - begin,
             shape_,
-            &window_};
+            &window_,
+            columns_};
   }
 
   int64_t compact_plane() const { return shape_.points[1] * shape_.points[2] * shape_.channels; }
 
   Tensor fractions_, directions_;
   loremd::MeshShape shape_;
+  int64_t columns_ = 0;
   loremd::WindowTable<T> window_;
   loremd::VisitingOrder visit_;
 };

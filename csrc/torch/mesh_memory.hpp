@@ -3,7 +3,9 @@
 
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <array>
+#include <initializer_list>
 
 #ifdef __linux__
 #include <sys/mman.h>
@@ -33,6 +35,24 @@ inline at::Tensor empty_mesh(int64_t values, const at::TensorOptions &options) {
 inline std::array<at::Tensor, 2> &kept_meshes() {
   thread_local std::array<at::Tensor, 2> kept;
   return kept;
+}
+
+// Bytes that the meshes of this thread took at most since this was set to zero: those kept between
+// calls and all else that grows with the mesh.
+inline int64_t &most_mesh_bytes() {
+  thread_local int64_t most = 0;
+  return most;
+}
+
+// Called where most is alive; `others`, which may be undefined: what stands beside the kept meshes.
+inline void count_mesh_bytes(std::initializer_list<at::Tensor> others) {
+  int64_t bytes = 0;
+  const auto add = [&](const at::Tensor &t) {
+    if (t.defined()) bytes += static_cast<int64_t>(t.nbytes());
+  };
+  for (const at::Tensor &kept : kept_meshes()) add(kept);
+  for (const at::Tensor &other : others) add(other);
+  most_mesh_bytes() = std::max(most_mesh_bytes(), bytes);
 }
 
 // The same for meshes that do not outlive the call of an op, in one of two places: the one of the

@@ -72,6 +72,10 @@ bool is_half_spectrum(const Tensor &influence, const loremd::MeshPoints &points)
   return influence.sizes() == at::IntArrayRef({points[0], points[1], points[2] / 2 + 1});
 }
 
+// On several ranks so many channels at a time: what their meshes take besides the spectra is then
+// small, and an atom's window still fills vectors.
+constexpr int64_t channels_together = 4;
+
 // ---- CPU ----
 
 // Atoms, window and meshes of one call. Profilers see the steps under the names of the ops.
@@ -94,10 +98,22 @@ class Meshes {
     if (is_half_spectrum(influence, points_)) {
       convolution_.influence = share_of_influence(points_, share_, influence);
     }
-    parts_.emplace(op, ranks, points_, brick_.box, shape_, options_);
+    std::vector<loremd::MeshShape> shapes;
+    for (const Turn &turn : turns()) shapes.push_back(call_.layout(turn.channels));
+    parts_.emplace(op, ranks, points_, brick_.box, shapes, convolution_.influence);
   }
 
   Convolution &convolution() { return convolution_; }
+
+  // Calls body() for all channels, or for some after the others: what it spreads, convolves and
+  // interpolates are then these channels of the whole tensors it gives.
+  template <class Body>
+  void for_each_turn(Body &&body) {
+    for (const Turn &turn : turns()) {
+      take(turn);
+      body();
+    }
+  }
 
   Tensor spread(const Tensor &charges) const {
     RECORD_FUNCTION("loremd::spread", {});
@@ -106,45 +122,48 @@ class Meshes {
     mesh.zero_();
     T *to = mesh.template mutable_data_ptr<T>();
     const Tensor q = charges.contiguous();
-    call_.for_each_slab(
-        [&](const loremd::MeshCall<T> &part) { loremd::spread(part, q.const_data_ptr<T>(), to); });
+    const T *from = q.const_data_ptr<T>() + turn_.first;
+    call_.for_each_slab([&](const auto &part) { loremd::spread(part, from, to); });
     call_.for_each_planes([&](const loremd::MeshShape &planes, int64_t x) {
       loremd::fold_halo(planes, to + x * shape_.plane_size());
     });
     return mesh;
   }
 
-  // In place; returns the spectrum if the convolution keeps it.
-  Tensor convolve(const Tensor &mesh) {
+  // In place.
+  void convolve(const Tensor &mesh) {
     RECORD_FUNCTION("loremd::convolve", {});
-    return parts_ ? parts_->convolve(convolution_)
-                  : convolve_in_place(convolution_, mesh.mutable_data_ptr<T>());
+    if (parts_) return convolve_parts();
+    spectrum_ = convolve_in_place(convolution_, mesh.mutable_data_ptr<T>());
   }
+
+  // What the convolutions kept, if they were to.
+  const Tensor &spectrum() const { return spectrum_; }
 
   void interpolate(const Tensor &mesh, Tensor &values) const {
     RECORD_FUNCTION("loremd::interpolate", {});
     const T *from = filled(mesh);
-    call_.for_each_part([&](const loremd::MeshCall<T> &part) {
-      loremd::interpolate(part, from, values.mutable_data_ptr<T>());
-    });
+    call_.for_each_part(
+        [&](const auto &part) { loremd::interpolate(part, from, in_turn(values)); });
   }
 
   void interpolate_field(const Tensor &mesh, Tensor &values, Tensor &field) const {
     RECORD_FUNCTION("loremd::interpolate", {});
     const T *from = filled(mesh);
-    call_.for_each_part([&](const loremd::MeshCall<T> &part) {
-      loremd::interpolate_field(part, from, values.mutable_data_ptr<T>(),
-                                field.mutable_data_ptr<T>());
+    call_.for_each_part([&](const auto &part) {
+      loremd::interpolate_field(part, from, in_turn(values), in_turn(field));
     });
   }
 
+  // Adds to `gradient`.
   void interpolate_gradient(const Tensor &mesh, const Tensor &charges, Tensor &values,
                             Tensor &gradient) const {
     RECORD_FUNCTION("loremd::interpolate", {});
     const T *from = filled(mesh);
     const Tensor q = charges.contiguous();
-    call_.for_each_part([&](const loremd::MeshCall<T> &part) {
-      loremd::interpolate_gradient(part, from, q.const_data_ptr<T>(), values.mutable_data_ptr<T>(),
+    const T *with = q.const_data_ptr<T>() + turn_.first;
+    call_.for_each_part([&](const auto &part) {
+      loremd::interpolate_gradient(part, from, with, in_turn(values),
                                    gradient.mutable_data_ptr<double>());
     });
   }
@@ -164,7 +183,9 @@ class Meshes {
   // The derivative by `influence` <- that by what the convolution got.
   Tensor by_influence(const Tensor &influence) const {
     const Tensor &gradient = convolution_.correlation;
-    if (!distributed_ || !is_half_spectrum(influence, points_)) return gradient;
+    if (!distributed_) return gradient;
+    gradient.div_(static_cast<double>(points_[0]) * points_[1] * points_[2]);
+    if (!is_half_spectrum(influence, points_)) return gradient;
     return half_spectrum_gradient(points_, share_, gradient);
   }
 
@@ -177,6 +198,52 @@ class Meshes {
   }
 
  private:
+  // Channels that follow each other.
+  struct Turn {
+    int64_t first, channels;
+  };
+
+  std::vector<Turn> turns() const {
+    const int64_t all = convolution_.shape.channels, most = distributed_ ? channels_together : all;
+    std::vector<Turn> result;
+    for (int64_t first = 0; first < all; first += most) {
+      result.push_back({first, std::min(most, all - first)});
+    }
+    return result;
+  }
+
+  void take(const Turn &turn) {
+    if (!distributed_) return;
+    turn_ = turn;
+    call_.take(turn.channels, convolution_.shape.channels);
+    shape_ = call_.shape();
+    parts_->take(shape_);
+  }
+
+  // The first channel of the turn in a tensor of values.
+  T *in_turn(Tensor &values) const { return values.mutable_data_ptr<T>() + turn_.first; }
+
+  void convolve_parts() {
+    if (convolution_.keep_spectrum && !spectrum_.defined()) {
+      const Turn last = turns().back();
+      spectrum_ = empty_mesh(spectrum_begin(last) + parts_->spectrum_size(last.channels), options_);
+    }
+    Convolution call = convolution_;
+    call.other = spectrum_in_turn(convolution_.other);
+    parts_->convolve(call, spectrum_in_turn(spectrum_));
+    count_mesh_bytes({convolution_.influence, parts_->influence(), convolution_.correlation,
+                      convolution_.other, spectrum_});
+  }
+
+  // The spectra of the turns are kept one behind the other.
+  int64_t spectrum_begin(const Turn &turn) const {
+    return turn.first / channels_together * parts_->spectrum_size(channels_together);
+  }
+  Tensor spectrum_in_turn(const Tensor &spectrum) const {
+    if (!spectrum.defined()) return spectrum;
+    return spectrum.narrow(0, spectrum_begin(turn_), parts_->spectrum_size(turn_.channels));
+  }
+
   loremd::Brick brick_of(const Tensor &fractions, int64_t order) const {
     if (!distributed_) return {{{}, points_}, points_};
     const Tensor positions = fractions.contiguous();
@@ -210,6 +277,8 @@ class Meshes {
   loremd::MeshShape shape_;
   Convolution convolution_;
   loremd::Box share_{};
+  Turn turn_{};
+  Tensor spectrum_;
   std::optional<DistributedMesh<T>> parts_;
 };
 
@@ -230,18 +299,27 @@ class DeviceMeshes {
 
   Convolution &convolution() { return convolution_; }
 
+  template <class Body>
+  void for_each_turn(Body &&body) {
+    body();
+  }
+
   Tensor spread(const Tensor &charges) const {
     RECORD_FUNCTION("loremd::spread", {});
     return mesh_.spread(charges, {});
   }
 
-  Tensor convolve(const Tensor &mesh) {
+  void convolve(const Tensor &mesh) {
     RECORD_FUNCTION("loremd::convolve", {});
     const Tensor points = mesh_.points_of(mesh).permute({3, 0, 1, 2});
     const auto [fields, spectrum] = convolve_on_device<T>(op_, convolution_, points);
     points.copy_(fields);
-    return spectrum.defined() ? as_on_the_cpu(spectrum) : spectrum;
+    spectrum_ = spectrum.defined() ? as_on_the_cpu(spectrum) : spectrum;
+    count_mesh_bytes({convolution_.influence, convolution_.correlation, convolution_.other, mesh,
+                      fields, spectrum_});
   }
+
+  const Tensor &spectrum() const { return spectrum_; }
 
   void interpolate(const Tensor &mesh, Tensor &values) const {
     RECORD_FUNCTION("loremd::interpolate", {});
@@ -257,7 +335,6 @@ class DeviceMeshes {
                             Tensor &gradient) const {
     Tensor field = at::empty({charges.size(0), 3, charges.size(1)}, charges.options());
     interpolate_field(mesh, values, field);
-    gradient.zero_();
     add_field_gradient(field, charges, gradient);
   }
 
@@ -281,6 +358,7 @@ class DeviceMeshes {
   DeviceMesh<T> mesh_;
   loremd::MeshShape layout_;
   Convolution convolution_;
+  Tensor spectrum_;
 };
 
 // ---- on any ----
@@ -326,20 +404,8 @@ void with_meshes(const char *op, const Tensor &fractions, const Tensor &charges,
   });
 }
 
-// What mesh_bytes tells.
-thread_local int64_t bytes_held = 0;
-
-void count_bytes(const Tensor &influence, const Tensor &mesh, const Tensor &spectrum) {
-  bytes_held = static_cast<int64_t>(influence.nbytes());
-  for (const Tensor &kept : kept_meshes()) {
-    if (kept.defined()) bytes_held += static_cast<int64_t>(kept.nbytes());
-  }
-  if (on_device(mesh)) bytes_held += static_cast<int64_t>(mesh.nbytes());
-  if (spectrum.defined()) bytes_held += static_cast<int64_t>(spectrum.nbytes());
-}
-
 int64_t mesh_bytes_any() {
-  return bytes_held;
+  return most_mesh_bytes();
 }
 
 // Parts that nobody wants are empty.
@@ -367,17 +433,20 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
   Tensor field = with_field ? empty_mesh(3 * n * channels, charges.options()).view({n, 3, channels})
                             : none(charges);
   Tensor spectrum;
+  most_mesh_bytes() = 0;
   with_meshes("mesh_potential", fractions, charges, influence, mesh_shape, order, window, comm,
               [&](auto &meshes) {
                 meshes.convolution().keep_spectrum = with_spectrum;
-                const Tensor mesh = meshes.spread(charges);
-                spectrum = meshes.convolve(mesh);
-                count_bytes(influence, mesh, spectrum);
-                if (with_field) {
-                  meshes.interpolate_field(mesh, values, field);
-                } else {
-                  meshes.interpolate(mesh, values);
-                }
+                meshes.for_each_turn([&] {
+                  const Tensor mesh = meshes.spread(charges);
+                  meshes.convolve(mesh);
+                  if (with_field) {
+                    meshes.interpolate_field(mesh, values, field);
+                  } else {
+                    meshes.interpolate(mesh, values);
+                  }
+                });
+                spectrum = meshes.spectrum();
               });
   return {values, field, spectrum.defined() ? spectrum : none(charges)};
 }
@@ -413,16 +482,19 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward_kernel(
                   convolution.other = spectrum;
                   convolution.correlation = at::zeros_like(convolution.influence);
                 }
-                const Tensor mesh = meshes.spread(grad);
-                meshes.convolve(mesh);
+                meshes.for_each_turn([&] {
+                  const Tensor mesh = meshes.spread(grad);
+                  meshes.convolve(mesh);
+                  if (field.dim() == 3) {
+                    meshes.interpolate_gradient(mesh, charges, by_charges, by_fractions);
+                  } else {
+                    meshes.interpolate(mesh, by_charges);
+                  }
+                });
                 if (spectrum.numel() > 0) by_influence = meshes.by_influence(influence);
-                if (field.dim() == 3) {
-                  meshes.interpolate_gradient(mesh, charges, by_charges, by_fractions);
-                  meshes.add_field_gradient(field, grad, by_fractions);
-                  meshes.by_fractions(by_fractions);
-                } else {
-                  meshes.interpolate(mesh, by_charges);
-                }
+                if (field.dim() != 3) return;
+                meshes.add_field_gradient(field, grad, by_fractions);
+                meshes.by_fractions(by_fractions);
               });
   return {by_fractions, by_charges, by_influence};
 }

@@ -34,7 +34,7 @@ LOREMD_INLINE void interpolate_atoms(const MeshCall<T> &call, Channels channels,
   for_each_window<Longest, P, 0>(
       call, values, channels, [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
         sum_rows<Longest, P>(window, length, mesh, sums.values);
-        contract<Longest, P>(channels, window.weights[2], sums.values, values + i * channels);
+        contract<Longest, P>(channels, window.weights[2], sums.values, values + i * call.row());
       });
 }
 
@@ -48,7 +48,7 @@ LOREMD_INLINE void interpolate_along_directions(const MeshCall<T> &call, const T
         const double *direction = call.directions + 3 * i;
         const T dx = static_cast<T>(direction[0]), dy = static_cast<T>(direction[1]);
         const T dz = static_cast<T>(direction[2]);
-        T *out = values + i * channels;
+        T *out = values + i * call.row();
         set_zero(channels, out);
         for (int kx = 0; kx < P; ++kx) {
           for (int ky = 0; ky < P; ++ky) {

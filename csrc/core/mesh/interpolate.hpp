@@ -14,14 +14,14 @@ template <class T>
 void interpolate(const MeshCall<T> &call, const T *mesh, T *values);
 
 // Derivative of sum_c charges(i, c) values(i, c) by the fractional coordinates of atom i:
-//   gradient(i, a) = sum_g d_a w_g(r_i) sum_c charges(i, c) mesh(g, c),
+//   gradient(i, a) += sum_g d_a w_g(r_i) sum_c charges(i, c) mesh(g, c),
 // and, unless `values` is null, the values of `interpolate` from the same pass over the mesh.
 // With call.directions, w_g is replaced by its derivative along the direction: a row of the Hessian
 // (values must be null then).
 //
 //   charges   (atoms, channels)
 //   values    (atoms, channels)   overwritten, or null
-//   gradient  (atoms, 3)          overwritten; double, as all that concerns positions
+//   gradient  (atoms, 3)          added to; double, as all that concerns positions
 template <class T>
 void interpolate_gradient(const MeshCall<T> &call, const T *mesh, const T *charges, T *values,
                           double *gradient);

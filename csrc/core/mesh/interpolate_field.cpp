@@ -53,6 +53,7 @@ LOREMD_INLINE void field_atoms(const MeshCall<T> &call, Channels channels, const
   using Row = RowBuffer<P, T, Channels>;
   Row plain(workspace, channels), by_x(workspace, channels), by_y(workspace, channels);
   Row own_field(workspace, channels);
+  const int64_t row = call.row(), step = results.field ? row : int64_t{channels};
   const T *fetched = results.charges ? results.charges : results.values;
   for_each_window<Longest, P, 1>(
       call, fetched, channels, [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
@@ -60,14 +61,13 @@ LOREMD_INLINE void field_atoms(const MeshCall<T> &call, Channels channels, const
                              by_y.values);
         const auto &wz = window.weights[2], &sz = window.slopes[2];
         if (results.values)
-          contract<Longest, P>(channels, wz, plain.values, results.values + i * channels);
-        T *field = results.field ? results.field + 3 * i * channels : own_field.values;
+          contract<Longest, P>(channels, wz, plain.values, results.values + i * row);
+        T *field = results.field ? results.field + 3 * i * row : own_field.values;
         contract<Longest, P>(channels, wz, by_x.values, field);
-        contract<Longest, P>(channels, wz, by_y.values, field + channels);
-        contract<Longest, P>(channels, sz, plain.values, field + 2 * channels);
+        contract<Longest, P>(channels, wz, by_y.values, field + step);
+        contract<Longest, P>(channels, sz, plain.values, field + 2 * step);
         for (int a = 0; a < 3 && results.gradient; ++a) {
-          results.gradient[3 * i + a] =
-              dot(channels, results.charges + i * channels, field + a * channels);
+          results.gradient[3 * i + a] += dot(channels, results.charges + i * row, field + a * step);
         }
       });
 }
@@ -88,7 +88,7 @@ LOREMD_INLINE void gradient_along_directions(const MeshCall<T> &call, const T *m
             const T *row = mesh + window.x[kx] + window.y[ky] + window.z;
             T value = 0, slope = 0, curvature = 0;
             for (int k = 0; k < P; ++k) {
-              const T charge = dot(channels, charges + i * channels, row + k * call.shape.stride);
+              const T charge = dot(channels, charges + i * call.row(), row + k * call.shape.stride);
               value += wz[k] * charge;
               slope += sz[k] * charge;
               curvature += cz[k] * charge;
@@ -96,7 +96,9 @@ LOREMD_INLINE void gradient_along_directions(const MeshCall<T> &call, const T *m
             sums.add(wx[kx], wy[ky], sx[kx], sy[ky], cx[kx], cy[ky], value, slope, curvature);
           }
         }
-        sums.times(call.directions + 3 * i, gradient + 3 * i);
+        double product[3];
+        sums.times(call.directions + 3 * i, product);
+        for (int a = 0; a < 3; ++a) gradient[3 * i + a] += product[a];
       });
 }
 

@@ -56,7 +56,8 @@ void for_each_row(const Box &box, const MeshShape &shape, Body &&body) {
 // Calls body(width) with the width as a constant where it is that of LOREM's channels.
 template <class Body>
 void dispatch_width(int64_t width, Body &&body) {
-  if (width == 10) return body(std::integral_constant<int64_t, 10>{});
+  if (width == 4) return body(std::integral_constant<int64_t, 4>{});
+  if (width == 2) return body(std::integral_constant<int64_t, 2>{});
   body(width);
 }
 

@@ -153,7 +153,7 @@ LOREMD_INLINE void spread_columns(const MeshCall<T> &call, Channels channels, co
   ColumnOf column(stride, mesh, memory.data()->values);
   for_each_window<Longest, P, 0>(call, charges, channels,
                                  [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
-                                   column.add(window, channels, charges + i * channels);
+                                   column.add(window, channels, charges + i * call.row());
                                  });
   column.flush();
 }
@@ -174,7 +174,7 @@ LOREMD_INLINE void spread_along_directions(const MeshCall<T> &call, const T *cha
             T *row = mesh + window.x[kx] + window.y[ky] + window.z;
             const DirectionalWeight<T> weight(dx, dy, dz, wx[kx], wy[ky], sx[kx], sy[ky]);
             for (int k = 0; k < P; ++k) {
-              add_scaled<Longest>(channels, weight(wz[k], sz[k]), charges + i * channels,
+              add_scaled<Longest>(channels, weight(wz[k], sz[k]), charges + i * call.row(),
                                   row + k * call.shape.stride);
             }
           }

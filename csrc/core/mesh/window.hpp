@@ -25,6 +25,10 @@ struct MeshCall {
   int64_t atoms;         // length of `visit`
   MeshShape shape;       // by mesh_layout, for the order of the window
   const WindowTable<T> *window;
+  int64_t columns = 0;  // of the arrays below that say (atoms, channels): there the channels are a
+                        // part of each row, from the address given on; 0: all of it
+
+  int64_t row() const { return columns > 0 ? columns : shape.channels; }
 };
 
 // The three axes of one atom: offsets of its rows of mesh points, and weights with as many
@@ -94,7 +98,7 @@ struct AtomWindow {
 };
 
 // Calls body(atom, window) for the atoms of a call, with vectors of up to `Longest` bytes.
-// `values`, if not null, has `count` values per atom that the body will need: sorted atoms are
+// `values`, if not null, has `count` values in each row that the body will need: sorted atoms are
 // anywhere in memory and must be fetched early. The windows of some atoms are made together, so
 // that the long chain from position to address of one overlaps with that of others.
 template <int Longest, int P, int Derivatives, class T, class Body>
@@ -106,7 +110,7 @@ LOREMD_INLINE void for_each_window(const MeshCall<T> &call, const T *values, int
     const int64_t end = std::min(begin + together, call.atoms);
     for (int64_t v = end; v < std::min(end + together, call.atoms); ++v) {
       const double *fraction = call.fractions + 3 * call.visit[v];
-      const T *value = values + call.visit[v] * count;
+      const T *value = values + call.visit[v] * call.row();
       __builtin_prefetch(fraction);
       __builtin_prefetch(fraction + 2);
       __builtin_prefetch(value);

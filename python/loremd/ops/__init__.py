@@ -197,8 +197,8 @@ def mesh_potential(
 def mesh_bytes() -> int:
     """Memory that the last :func:`mesh_potential` of this thread took for meshes, at its most.
 
-    Meshes, the spectrum that is kept for the backward, the influence function: on several ranks
-    those of this one.
+    Its backward, if it has run, included. Meshes, the spectrum that is kept for the backward, the
+    influence function and the derivative by it: on several ranks those of this one.
     """
     return torch.ops.loremd.mesh_bytes()
 
