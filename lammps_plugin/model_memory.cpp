@@ -16,7 +16,9 @@ namespace loremd {
 namespace {
 
 constexpr size_t huge_page = size_t{2} << 20;
-constexpr size_t large = huge_page;  // smaller ones are left to malloc, which keeps them itself
+// Smaller ones are left to malloc, which joins and splits larger ones at every call.
+constexpr size_t large = size_t{64} << 10;
+constexpr size_t cache_line = 64;
 
 struct Block {
   void *data;
@@ -24,14 +26,15 @@ struct Block {
   bool idle = false;  // not used in this step
 };
 
-// Without data where there is no memory. Large pages: a step reads and writes gigabytes, and their
-// addresses are looked up less often.
+// Without data where there is no memory. Large pages, where one is filled: a step reads and writes
+// gigabytes, and their addresses are looked up less often.
 Block fresh_block(size_t size) {
-  const size_t whole = (size + huge_page - 1) / huge_page * huge_page;
+  const bool huge = size >= huge_page;
+  const size_t unit = huge ? huge_page : large, whole = (size + unit - 1) / unit * unit;
   void *data = nullptr;
-  if (posix_memalign(&data, huge_page, whole) != 0) return {nullptr, 0};
+  if (posix_memalign(&data, huge ? huge_page : cache_line, whole) != 0) return {nullptr, 0};
 #ifdef __linux__
-  madvise(data, whole, MADV_HUGEPAGE);  // a hint, which may be ignored
+  if (huge) madvise(data, whole, MADV_HUGEPAGE);  // a hint, which may be ignored
 #endif
   return {data, whole};
 }
@@ -71,7 +74,8 @@ class Pool : public c10::Allocator {
     const std::lock_guard<std::mutex> lock(mutex_);
     auto best = free_.end(), grown = free_.end();
     for (auto block = free_.begin(); block != free_.end(); ++block) {
-      const bool fits = block->size >= size && block->size <= 2 * size + huge_page;
+      const size_t most = 2 * size + (size < huge_page ? 0 : huge_page);
+      const bool fits = block->size >= size && block->size <= most;
       if (fits && (best == free_.end() || block->size < best->size)) best = block;
       const bool short_of_it = block->size < size && block->size >= size / 2;
       if (short_of_it && (grown == free_.end() || block->size > grown->size)) grown = block;
