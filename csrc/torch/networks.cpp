@@ -2,35 +2,16 @@
 //
 // Networks per atom: dense layers with silu between them, and the residual step that ends with a
 // layer normalisation. Where a parameter may need a derivative they are made of differentiable ops
-// of torch. Else, for inference, they work through the rows in chunks that stay in the cache, with
-// one pass between two matrix products. For derivatives by the rows they keep the slopes of silu,
-// residual_mlp the normalised rows, too. From these alone residual_mlp_again has its values a
-// second time; its derivatives evaluate the hidden layers anew.
-#include <ATen/core/grad_mode.h>
-#include <ATen/Dispatch.h>
-#include <ATen/ops/addcmul.h>
-#include <ATen/ops/addmm.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/layer_norm.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/native_layer_norm.h>
-#include <ATen/ops/native_layer_norm_backward.h>
-#include <ATen/ops/sigmoid.h>
-#include <ATen/ops/silu.h>
-#include <ATen/Parallel.h>
-#include <ATen/TensorOperators.h>
+// of torch (networks_composite.cpp). Else, for inference, they work through the rows
+// (networks_in_rows.cpp). For derivatives by the rows they keep the slopes of silu, residual_mlp
+// the normalised rows, too. From these alone residual_mlp_again has its values a second time;
+// without slopes its derivatives evaluate the hidden layers anew.
+#include "networks.hpp"
+
 #include <torch/library.h>
 
 #include <algorithm>
-#include <optional>
 #include <string>
-#include <vector>
-
-#include "features/matrix_product.hpp"
-#include "features/residual_norm.hpp"
-#include "features/silu.hpp"
-#include "support.hpp"
 
 namespace loremd_torch {
 
@@ -79,20 +60,29 @@ std::tuple<Tensor, Tensor> residual_mlp_backward(const Tensor &grad, const Tenso
   LOREMD_CALL(residual_mlp_backward, grad, y, weights, biases, scale, normalised, inverse, slopes);
 }
 
+// --- checks ---------------------------------------------------------------------------------
+
 namespace {
 
-// --- checks ---------------------------------------------------------------------------------
+void check_rows(const char *op, const char *name, const Tensor &t, const SymInt &columns) {
+  TORCH_CHECK_VALUE(t.dim() == 2 && t.sym_size(1) == columns, "loremd::", op, ": expected ", name,
+                    " of shape (n, ", columns, "), got ", t.sym_sizes());
+}
+
+// The slopes of every silu, layer after layer, in one array: how many for a row.
+SymInt slopes_of_a_row(TensorList weights) {
+  SymInt total = 0;
+  for (const Tensor &weight : weights.slice(0, weights.size() - 1)) total += weight.sym_size(1);
+  return total;
+}
+
+}  // namespace
 
 void check_vector(const char *op, const char *name, const Tensor &t, const SymInt &size,
                   const Tensor &like) {
   TORCH_CHECK_VALUE(t.dim() == 1 && t.sym_size(0) == size, "loremd::", op, ": expected ", name,
                     " of shape (", size, "), got ", t.sym_sizes());
   check_dtype(op, name, t, like.scalar_type());
-}
-
-void check_rows(const char *op, const char *name, const Tensor &t, const SymInt &columns) {
-  TORCH_CHECK_VALUE(t.dim() == 2 && t.sym_size(1) == columns, "loremd::", op, ": expected ", name,
-                    " of shape (n, ", columns, "), got ", t.sym_sizes());
 }
 
 void check_network(const char *op, const char *name, const Tensor &x, TensorList weights,
@@ -129,397 +119,15 @@ void check_residual(const char *op, const Tensor &x, const Tensor &y, TensorList
   check_vector(op, "shift", shift, width, y);
 }
 
-// The slopes of every silu, layer after layer, in one array: how many for a row.
-SymInt slopes_of_a_row(TensorList weights) {
-  SymInt total = 0;
-  for (const Tensor &weight : weights.slice(0, weights.size() - 1)) total += weight.sym_size(1);
-  return total;
+Tensor empty_slopes(const Tensor &x, TensorList weights) {
+  return x.new_empty_symint({x.sym_size(0) * slopes_of_a_row(weights)});
 }
 
 void check_slopes(const char *op, const Tensor &slopes, TensorList weights, const Tensor &rows) {
   check_vector(op, "slopes", slopes, rows.sym_size(0) * slopes_of_a_row(weights), rows);
 }
 
-// --- by the ops of torch, differentiable to any order ---------------------------------------
-
-// The values before each silu, then the result.
-TensorVector layer_values(const Tensor &x, TensorList weights, TensorList biases) {
-  TensorVector values;
-  for (size_t k = 0; k < weights.size(); ++k) {
-    values.push_back(at::addmm(biases[k], k == 0 ? x : at::silu(values.back()), weights[k]));
-  }
-  return values;
-}
-
-Tensor composite_mlp(const Tensor &x, TensorList weights, TensorList biases) {
-  check_network("mlp", "x", x, weights, biases);
-  return layer_values(x, weights, biases).back();
-}
-
-Tensor composite_residual_mlp(const Tensor &x, const Tensor &y, TensorList weights,
-                              TensorList biases, const Tensor &scale, const Tensor &shift) {
-  check_residual("residual_mlp", x, y, weights, biases, scale, shift);
-  return at::layer_norm_symint(x + layer_values(y, weights, biases).back(), {x.sym_size(1)}, scale,
-                               shift, loremd::norm_variance);
-}
-
-// torch's silu_backward has no derivative.
-Tensor silu_slope(const Tensor &x) {
-  const Tensor logistic = at::sigmoid(x);
-  return logistic * (1 + x * (1 - logistic));
-}
-
-// As residual_mlp_slopes.
-std::tuple<Tensor, Tensor, Tensor, Tensor> composite_residual_mlp_slopes(
-    const Tensor &x, const Tensor &y, TensorList weights, TensorList biases, const Tensor &scale,
-    const Tensor &shift) {
-  check_residual("residual_mlp_slopes", x, y, weights, biases, scale, shift);
-  const TensorVector layers = layer_values(y, weights, biases);
-  TensorVector slopes{y.new_empty({0})};
-  for (size_t k = 0; k + 1 < layers.size(); ++k) slopes.push_back(silu_slope(layers[k]).flatten());
-  const Tensor sum = x + layers.back();
-  const auto [values, mean, inverse] = at::native_layer_norm_symint(
-      sum, std::vector<SymInt>{x.sym_size(1)}, scale, shift, loremd::norm_variance);
-  return {values, (sum - mean) * inverse, inverse.squeeze(1), at::cat(slopes)};
-}
-
-std::tuple<Tensor, Tensor, Tensor> composite_residual_mlp_forward(const Tensor &x, const Tensor &y,
-                                                                  TensorList weights,
-                                                                  TensorList biases,
-                                                                  const Tensor &scale,
-                                                                  const Tensor &shift) {
-  auto [values, normalised, inverse, slopes] =
-      composite_residual_mlp_slopes(x, y, weights, biases, scale, shift);
-  return {values, normalised, inverse};
-}
-
-// `values` of layer_values.
-Tensor composite_mlp_backward(Tensor grad, TensorList weights, TensorList values) {
-  for (size_t k = weights.size() - 1; k > 0; --k) {
-    grad = at::mm(grad, weights[k].t()) * silu_slope(values[k - 1]);
-  }
-  return at::mm(grad, weights[0].t());
-}
-
-std::tuple<Tensor, Tensor> composite_residual_mlp_backward(const Tensor &grad, const Tensor &x,
-                                                           const Tensor &y, TensorList weights,
-                                                           TensorList biases, const Tensor &scale,
-                                                           const Tensor &shift) {
-  const TensorVector values = layer_values(y, weights, biases);
-  const Tensor sum = x + values.back();
-  const std::vector<SymInt> shape{x.sym_size(1)};
-  const auto [normalised, mean, inverse] =
-      at::native_layer_norm_symint(sum, shape, scale, shift, loremd::norm_variance);
-  const Tensor by_sum = std::get<0>(at::native_layer_norm_backward_symint(
-      grad, sum, shape, mean, inverse, scale, shift, {true, false, false}));
-  return {by_sum, composite_mlp_backward(by_sum, weights, values)};
-}
-
-// --- in chunks of rows ----------------------------------------------------------------------
-
-// These and their intermediate values stay in the cache, with a part of the weights.
-constexpr int64_t rows_at_once = 96;
-
-int64_t widest(TensorList weights) {
-  int64_t width = 0;
-  for (const Tensor &weight : weights) width = std::max(width, weight.size(1));
-  return width;
-}
-
-TensorVector contiguous(TensorList tensors) {
-  TensorVector result;
-  for (const Tensor &tensor : tensors) result.push_back(tensor.contiguous());
-  return result;
-}
-
-template <class T>
-using Matrices = std::vector<loremd::PackedMatrix<T>>;
-
-// The weights, or their transposes.
-template <class T>
-Matrices<T> packed(TensorList weights, bool transposed) {
-  Matrices<T> matrices;
-  for (const Tensor &weight : weights) {
-    const Tensor matrix = transposed ? weight.t() : weight;
-    matrices.emplace_back(matrix.const_data_ptr<T>(), static_cast<int>(matrix.size(0)),
-                          static_cast<int>(matrix.size(1)), matrix.stride(0), matrix.stride(1));
-  }
-  return matrices;
-}
-
-// out (rows, of matrix) = values (rows, of matrix) times the matrix.
-template <class T>
-void multiply_rows(int64_t rows, const T *values, const loremd::PackedMatrix<T> &matrix, T *out) {
-  loremd::matrix_product(rows, values, matrix.rows(), matrix, out, matrix.columns());
-}
-
-// Two blocks of memory in turn, what a product reads and what it writes; and one for each silu.
-template <class T>
-class Scratch {
- public:
-  Scratch(int64_t width, int64_t silus)
-      : size_(rows_at_once * width),
-        memory_(at::empty({(2 + silus) * size_}, c10::CppTypeToScalarType<T>::value)) {}
-
-  T *next() {
-    turn_ = 1 - turn_;
-    return block(turn_);
-  }
-  T *slopes(int64_t silu) { return block(2 + silu); }
-
- private:
-  T *block(int64_t number) { return memory_.mutable_data_ptr<T>() + number * size_; }
-
-  int64_t size_, turn_ = 0;
-  Tensor memory_;
-};
-
-// Calls body(first row, their number, scratch). The chunks do not depend on the number of threads.
-template <class T, class Body>
-void for_each_chunk(int64_t rows, TensorList weights, Body &&body) {
-  const int64_t width = widest(weights), silus = weights.size() - 1;
-  const int64_t chunks = (rows + rows_at_once - 1) / rows_at_once;
-  at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
-    at::AutoDispatchBelowADInplaceOrView below_autograd;  // a thread does not inherit it
-    Scratch<T> scratch(width, silus);
-    for (int64_t chunk = begin; chunk < end; ++chunk) {
-      const int64_t first = chunk * rows_at_once;
-      body(first, std::min(rows_at_once, rows - first), scratch);
-    }
-  });
-}
-
-// The arguments of a network, contiguous, without the last matrix for the hidden layers alone;
-// slopes(k) is where those of a silu are left, or null.
-template <class T>
-struct Network {
-  Tensor input;
-  TensorVector biases;
-  Matrices<T> matrices;
-
-  Network(const Tensor &x, TensorList weights, TensorList given_biases, bool hidden_alone = false)
-      : input(x.contiguous()),
-        biases(contiguous(given_biases)),
-        matrices(packed<T>(weights.slice(0, weights.size() - hidden_alone), false)) {}
-
-  // Returns what the last layer reads.
-  template <class Slopes>
-  const T *hidden(int64_t first, int64_t rows, Scratch<T> &scratch, Slopes &&slopes) const {
-    const T *from = input.const_data_ptr<T>() + first * input.size(1);
-    for (size_t k = 0; k + 1 < biases.size(); ++k) {
-      T *const to = scratch.next();
-      multiply_rows(rows, from, matrices[k], to);
-      loremd::bias_silu(rows, matrices[k].columns(), biases[k].template const_data_ptr<T>(), to,
-                        slopes(k));
-      from = to;
-    }
-    return from;
-  }
-
-  // The last product, without its bias, is written to `out`.
-  template <class Slopes>
-  void apply(int64_t first, int64_t rows, Scratch<T> &scratch, Slopes &&slopes, T *out) const {
-    multiply_rows(rows, hidden(first, rows, scratch, slopes), matrices.back(), out);
-  }
-};
-
-// The way back through a network, for some rows: from the gradient by the result to that by the
-// input.
-template <class T, class Slopes>
-void apply_back(const Matrices<T> &transposed, int64_t rows, const T *grad, Scratch<T> &scratch,
-                Slopes &&slopes, T *out) {
-  const T *from = grad;
-  for (size_t k = transposed.size() - 1; k > 0; --k) {
-    const int width = transposed[k].columns();
-    T *const to = scratch.next();
-    multiply_rows(rows, from, transposed[k], to);
-    loremd::multiply<T>(rows * width, slopes(k - 1), to);
-    from = to;
-  }
-  multiply_rows(rows, from, transposed[0], out);
-}
-
-Tensor empty_slopes(const Tensor &x, TensorList weights) {
-  return x.new_empty_symint({x.sym_size(0) * slopes_of_a_row(weights)});
-}
-
-// Where the slopes of layer k are for the rows from `first` of n; null where none are kept.
-template <class T>
-auto slopes_from(T *slopes, TensorList weights, int64_t n, int64_t first) {
-  return [=](size_t k) -> T * {
-    if (!slopes) return nullptr;
-    int64_t before = 0;
-    for (const Tensor &weight : weights.slice(0, k)) before += weight.size(1);
-    return slopes + n * before + first * weights[k].size(1);
-  };
-}
-
-std::tuple<Tensor, Tensor> run_mlp(const char *op, const Tensor &x, TensorList weights,
-                                   TensorList biases, bool with_slopes) {
-  check_network(op, "x", x, weights, biases);
-  const Tensor slopes = with_slopes ? empty_slopes(x, weights) : Tensor();
-  const int64_t width = weights.back().size(1);
-  Tensor out = at::empty({x.size(0), width}, x.options());
-  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mlp", [&] {
-    const Network<scalar_t> network(x, weights, biases);
-    const scalar_t *const bias = network.biases.back().template const_data_ptr<scalar_t>();
-    scalar_t *const kept = with_slopes ? slopes.mutable_data_ptr<scalar_t>() : nullptr;
-    for_each_chunk<scalar_t>(
-        x.size(0), weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
-          scalar_t *const part = out.mutable_data_ptr<scalar_t>() + first * width;
-          network.apply(first, rows, scratch, slopes_from(kept, weights, x.size(0), first), part);
-          loremd::add_bias(rows, static_cast<int>(width), bias, part);
-        });
-  });
-  return {out, slopes};
-}
-
-Tensor mlp_cpu(const Tensor &x, TensorList weights, TensorList biases) {
-  return std::get<0>(run_mlp("mlp", x, weights, biases, false));
-}
-
-std::tuple<Tensor, Tensor> mlp_forward_cpu(const Tensor &x, TensorList weights, TensorList biases) {
-  return run_mlp("mlp_forward", x, weights, biases, true);
-}
-
-Tensor mlp_backward_cpu(const Tensor &grad, TensorList weights, const Tensor &slopes) {
-  const char *op = "mlp_backward";
-  TORCH_CHECK_VALUE(!weights.empty(), "loremd::", op, ": expected one weight at least, got 0");
-  check_floating(op, "grad", grad);
-  check_shape(op, "grad", grad, -1, weights.back().size(1));
-  check_slopes(op, slopes, weights, grad);
-  const Tensor kept = slopes.contiguous(), by_out = grad.contiguous();
-  const int64_t n = grad.size(0), width = weights[0].size(0);
-  Tensor by_x = at::empty({n, width}, grad.options());
-  AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "mlp_backward", [&] {
-    const auto transposed = packed<scalar_t>(weights, true);
-    const scalar_t *const all = kept.const_data_ptr<scalar_t>();
-    for_each_chunk<scalar_t>(
-        n, weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
-          apply_back(transposed, rows, by_out.const_data_ptr<scalar_t>() + first * grad.size(1),
-                     scratch, slopes_from(all, weights, n, first),
-                     by_x.mutable_data_ptr<scalar_t>() + first * width);
-        });
-  });
-  return by_x;
-}
-
-enum class Keep { nothing, rows, rows_and_slopes };
-
-std::tuple<Tensor, Tensor, Tensor, Tensor> run_residual_mlp(const char *op, const Tensor &x,
-                                                            const Tensor &y, TensorList weights,
-                                                            TensorList biases, const Tensor &scale,
-                                                            const Tensor &shift, Keep keep) {
-  check_residual(op, x, y, weights, biases, scale, shift);
-  const Tensor residual = x.contiguous(), scales = scale.contiguous(), shifts = shift.contiguous();
-  const bool with_rows = keep != Keep::nothing, with_slopes = keep == Keep::rows_and_slopes;
-  const int64_t n = x.size(0), width = x.size(1), kept = with_rows ? n : 0;
-  const Tensor slopes = with_slopes ? empty_slopes(y, weights) : Tensor();
-  Tensor out = at::empty({n, width}, x.options());
-  Tensor normalised = at::empty({kept, width}, x.options());
-  Tensor inverse = at::empty({kept}, x.options());
-  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "residual_mlp", [&] {
-    const Network<scalar_t> network(y, weights, biases);
-    const loremd::ResidualNorm<scalar_t> norm{
-        static_cast<int>(width), network.biases.back().template const_data_ptr<scalar_t>(),
-        scales.const_data_ptr<scalar_t>(), shifts.const_data_ptr<scalar_t>()};
-    scalar_t *const own_slopes = with_slopes ? slopes.mutable_data_ptr<scalar_t>() : nullptr;
-    const auto place = [&](Tensor &t, int64_t offset) {
-      return with_rows ? t.mutable_data_ptr<scalar_t>() + offset : nullptr;
-    };
-    for_each_chunk<scalar_t>(
-        n, weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
-          scalar_t *const part = out.mutable_data_ptr<scalar_t>() + first * width;
-          network.apply(first, rows, scratch, slopes_from(own_slopes, weights, n, first), part);
-          loremd::residual_norm(rows, norm, residual.const_data_ptr<scalar_t>() + first * width,
-                                part, place(normalised, first * width), place(inverse, first));
-        });
-  });
-  return {out, normalised, inverse, slopes};
-}
-
-Tensor residual_mlp_cpu(const Tensor &x, const Tensor &y, TensorList weights, TensorList biases,
-                        const Tensor &scale, const Tensor &shift) {
-  return std::get<0>(
-      run_residual_mlp("residual_mlp", x, y, weights, biases, scale, shift, Keep::nothing));
-}
-
-std::tuple<Tensor, Tensor, Tensor> residual_mlp_forward_cpu(const Tensor &x, const Tensor &y,
-                                                            TensorList weights, TensorList biases,
-                                                            const Tensor &scale,
-                                                            const Tensor &shift) {
-  auto [values, normalised, inverse, none] =
-      run_residual_mlp("residual_mlp_forward", x, y, weights, biases, scale, shift, Keep::rows);
-  return {values, normalised, inverse};
-}
-
-std::tuple<Tensor, Tensor, Tensor, Tensor> residual_mlp_slopes_cpu(const Tensor &x, const Tensor &y,
-                                                                   TensorList weights,
-                                                                   TensorList biases,
-                                                                   const Tensor &scale,
-                                                                   const Tensor &shift) {
-  return run_residual_mlp("residual_mlp_slopes", x, y, weights, biases, scale, shift,
-                          Keep::rows_and_slopes);
-}
-
-// What residual_mlp_forward or residual_mlp_slopes kept; x has the size of the result.
-void check_kept(const char *op, const Tensor &normalised, const Tensor &inverse,
-                const OptionalTensor &slopes, TensorList weights, const Tensor &x) {
-  check_shape(op, "normalised", normalised, x.size(0), x.size(1));
-  check_dtype(op, "normalised", normalised, x.scalar_type());
-  check_vector(op, "inverse", inverse, x.size(0), x);
-  if (slopes) check_slopes(op, *slopes, weights, x);
-}
-
-Tensor residual_mlp_again_cpu(const Tensor &x, const Tensor &y, TensorList weights,
-                              TensorList biases, const Tensor &scale, const Tensor &shift,
-                              const Tensor &normalised, const Tensor &inverse,
-                              const OptionalTensor &slopes) {
-  const char *op = "residual_mlp_again";
-  check_residual(op, x, y, weights, biases, scale, shift);
-  check_kept(op, normalised, inverse, slopes, weights, x);
-  return at::addcmul(shift, normalised, scale);
-}
-
-std::tuple<Tensor, Tensor> residual_mlp_backward_cpu(const Tensor &grad, const Tensor &y,
-                                                     TensorList weights, TensorList biases,
-                                                     const Tensor &scale, const Tensor &normalised,
-                                                     const Tensor &inverse,
-                                                     const OptionalTensor &slopes) {
-  const char *op = "residual_mlp_backward";
-  check_residual(op, grad, y, weights, biases, scale, scale);
-  check_kept(op, normalised, inverse, slopes, weights, grad);
-  const int64_t n = grad.size(0), width = grad.size(1), columns = y.size(1);
-  Tensor by_x = at::empty({n, width}, grad.options());
-  Tensor by_y = at::empty({n, columns}, grad.options());
-  const Tensor by_out = grad.contiguous(), scales = scale.contiguous();
-  const Tensor units = normalised.contiguous(), inverses = inverse.contiguous();
-  const Tensor kept = slopes ? slopes->contiguous() : Tensor();
-  AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "residual_mlp_backward", [&] {
-    const scalar_t *const all = slopes ? kept.const_data_ptr<scalar_t>() : nullptr;
-    std::optional<Network<scalar_t>> again;
-    if (!slopes) again.emplace(y, weights, biases, true);
-    const auto transposed = packed<scalar_t>(weights, true);
-    const auto from = [](const Tensor &t) { return t.const_data_ptr<scalar_t>(); };
-    for_each_chunk<scalar_t>(
-        n, weights, [&](int64_t first, int64_t rows, Scratch<scalar_t> &scratch) {
-          const int64_t offset = first * width;
-          scalar_t *const part = by_x.mutable_data_ptr<scalar_t>() + offset;
-          loremd::residual_norm_gradient(rows, static_cast<int>(width), from(scales),
-                                         from(units) + offset, from(inverses) + first,
-                                         from(by_out) + offset, part);
-          scalar_t *const to = by_y.mutable_data_ptr<scalar_t>() + first * columns;
-          if (!again) {
-            return apply_back(transposed, rows, part, scratch, slopes_from(all, weights, n, first),
-                              to);
-          }
-          const auto anew = [&](size_t k) { return scratch.slopes(k); };
-          again->hidden(first, rows, scratch, anew);
-          apply_back(transposed, rows, part, scratch, anew, to);
-        });
-  });
-  return {by_x, by_y};
-}
+namespace {
 
 // --- shapes ---------------------------------------------------------------------------------
 
@@ -614,8 +222,7 @@ struct Mlp : torch::autograd::Function<Mlp> {
     const Tensor &x = saved.one(), &slopes = saved.one();
     const TensorList weights = saved.several(layers), biases = saved.several(layers);
     if (at::GradMode::is_enabled()) {
-      const TensorVector values = layer_values(x, weights, biases);
-      return {composite_mlp_backward(grads[0], weights, values), Tensor()};
+      return {composite_mlp_backward(grads[0], x, weights, biases), Tensor()};
     }
     return {mlp_backward(grads[0], weights, slopes), Tensor()};
   }
@@ -704,24 +311,6 @@ Tensor residual_mlp_again_autograd(const Tensor &x, const Tensor &y, TensorList 
 }
 
 }  // namespace
-
-TORCH_LIBRARY_IMPL(loremd, CPU, m) {
-  m.impl("mlp", mlp_cpu);
-  m.impl("mlp_forward", mlp_forward_cpu);
-  m.impl("mlp_backward", mlp_backward_cpu);
-  m.impl("residual_mlp", residual_mlp_cpu);
-  m.impl("residual_mlp_forward", residual_mlp_forward_cpu);
-  m.impl("residual_mlp_slopes", residual_mlp_slopes_cpu);
-  m.impl("residual_mlp_again", residual_mlp_again_cpu);
-  m.impl("residual_mlp_backward", residual_mlp_backward_cpu);
-}
-
-TORCH_LIBRARY_IMPL(loremd, CUDA, m) {  // without gradients; mlp_autograd takes the same way
-  m.impl("mlp", composite_mlp);
-  m.impl("residual_mlp", composite_residual_mlp);
-  m.impl("residual_mlp_forward", composite_residual_mlp_forward);
-  m.impl("residual_mlp_slopes", composite_residual_mlp_slopes);
-}
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {
   m.impl("mlp", mlp_meta);
