@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from tests.core.builds import ROOT, has_nvcc
+from tests.ops.device_cases import HALVES_OF_NETWORKS, WITHOUT_KERNEL
 
 CORE = ROOT / "csrc" / "core"
 
@@ -53,17 +54,9 @@ FUNCTIONS = {
     "norm_features_gradient": (("norm_features_gradient",), BOTH),
     "norm_features_curvature": (("norm_features_curvature",), BOTH),
 }
-# Ops that have no kernel: data between ranks, which goes through the host, and plans.
-WITHOUT_KERNEL = {
-    *("halo_exchange", "halo_reduce", "sum_over_ranks", "max_over_ranks"),
-    *("plan_mesh", "mesh_errors", "plan", "plan_errors", "plan_cost", "set_cost_model"),
-    *("mesh_bytes", "prolate_shape"),
-}
 # Ops that are made of others: torch's own for the networks.
-COMPOSED = {
-    *("mlp", "mlp_forward", "mlp_backward"),
-    *("residual_mlp", "residual_mlp_forward", "residual_mlp_slopes", "residual_mlp_again"),
-    "residual_mlp_backward",
+COMPOSED = HALVES_OF_NETWORKS | {
+    *("mlp", "residual_mlp", "residual_mlp_forward", "residual_mlp_again"),
     *("tensor_product_gradient", "tensor_dense", "tensor_dense_gradient"),
 }
 

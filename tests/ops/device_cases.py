@@ -167,6 +167,16 @@ ARGUMENTS = {
     "residual_mlp_forward": _residual,
     "residual_mlp_again": lambda c: _again(_residual(c)),
 }
+# Ops that have no kernel: data between ranks, which goes through the host, and plans.
+WITHOUT_KERNEL = {
+    *("halo_exchange", "halo_reduce", "sum_over_ranks", "max_over_ranks"),
+    *("plan_mesh", "mesh_errors", "plan", "plan_errors", "plan_cost", "set_cost_model"),
+    *("mesh_bytes", "prolate_shape"),
+}
+# Networks are torch's own ops on a GPU, which need no halves of their own.
+HALVES_OF_NETWORKS = {
+    *("mlp_forward", "mlp_backward", "residual_mlp_slopes", "residual_mlp_backward"),
+}
 FLOAT64_ONLY = {name for name in ARGUMENTS if name.startswith("influence")} | {
     "gamma_tail",
     "compact_sharp",

@@ -12,8 +12,10 @@ import loremd
 from .device_cases import (
     ARGUMENTS,
     FLOATS,
+    HALVES_OF_NETWORKS,
     ONCE_DIFFERENTIABLE,
     TWICE_DIFFERENTIABLE,
+    WITHOUT_KERNEL,
     Case,
     call,
     dtypes_of,
@@ -89,13 +91,7 @@ def test_sums_do_not_depend_on_the_algorithm(name):
 def test_cases_are_complete():
     schemas = {str(schema.name) for schema in torch._C._jit_get_all_schemas()}
     defined = {name.split("::")[1] for name in schemas if name.startswith("loremd::")}
-    without_kernel = {name for name in defined if "plan" in name or "halo" in name}
-    without_kernel |= {"mesh_errors", "mesh_bytes", "set_cost_model", "prolate_shape"}
-    without_kernel |= {"sum_over_ranks", "max_over_ranks"}
-    # networks are torch's own ops on a GPU, which need no halves
-    without_kernel |= {"mlp_forward", "mlp_backward"}
-    without_kernel |= {"residual_mlp_slopes", "residual_mlp_backward"}
-    assert set(ARGUMENTS) == defined - without_kernel
+    assert set(ARGUMENTS) == defined - WITHOUT_KERNEL - HALVES_OF_NETWORKS
 
 
 @pytest.mark.parametrize(("name", "dtype"), WITH_DTYPES)

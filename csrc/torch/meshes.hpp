@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The meshes of one evaluation and the steps between atoms and them: on the CPU, whole or a rank's
+// part, or on a device.
+#pragma once
+
+#include <ATen/Dispatch.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/view_as_real.h>
+#include <ATen/record_function.h>
+#include <ATen/TensorOperators.h>
+
+#include <optional>
+#include <vector>
+
+#include "convolution.hpp"
+#include "device_call.hpp"
+#include "device_mesh.hpp"
+#include "distributed_mesh.hpp"
+#include "mesh/interpolate.hpp"
+#include "mesh/layout.hpp"
+#include "mesh/spread.hpp"
+#include "mesh_call.hpp"
+#include "mesh_memory.hpp"
+#include "support.hpp"
+
+namespace loremd_torch {
+
+inline bool is_half_spectrum(const Tensor &influence, const loremd::MeshPoints &points) {
+  return influence.sizes() == at::IntArrayRef({points[0], points[1], points[2] / 2 + 1});
+}
+
+// On several ranks so many channels at a time: what their meshes take besides the spectra is then
+// small, and an atom's window still fills vectors.
+constexpr int64_t channels_together = 4;
+
+// ---- CPU ----
+
+// Atoms, window and meshes of one call. Profilers see the steps under the names of the ops.
+template <class T>
+class Meshes {
+ public:
+  Meshes(const char *op, const Tensor &fractions, const Tensor &charges, const Tensor &influence,
+         at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm)
+      : options_(charges.options()),
+        points_(mesh_points(op, mesh_shape)),
+        distributed_(on_several_ranks(op, comm)),
+        brick_(brick_of(fractions, order)),
+        window_(series_of(op, "window", window)),
+        call_(in_brick(fractions), {}, brick_.points, charges.size(1), order, window_),
+        shape_(call_.shape()),
+        convolution_{shape_, influence.contiguous()} {
+    if (!distributed_) return;
+    const auto ranks = communicator_of(op, comm);
+    share_ = share_of_spectrum(ranks, points_);
+    if (is_half_spectrum(influence, points_)) {
+      convolution_.influence = share_of_influence(points_, share_, influence);
+    }
+    std::vector<loremd::MeshShape> shapes;
+    for (const Turn &turn : turns()) shapes.push_back(call_.layout(turn.channels));
+    parts_.emplace(op, ranks, points_, brick_.box, shapes, convolution_.influence);
+  }
+
+  Convolution &convolution() { return convolution_; }
+
+  // Calls body() for all channels, or for some after the others: what it spreads, convolves and
+  // interpolates are then these channels of the whole tensors it gives.
+  template <class Body>
+  void for_each_turn(Body &&body) {
+    for (const Turn &turn : turns()) {
+      take(turn);
+      body();
+    }
+  }
+
+  Tensor spread(const Tensor &charges) const {
+    RECORD_FUNCTION("loremd::spread", {});
+    const Tensor mesh = parts_ ? parts_->brick().narrow(0, 0, shape_.size())
+                               : workspace_mesh(shape_.size(), options_);
+    mesh.zero_();
+    T *to = mesh.template mutable_data_ptr<T>();
+    const Tensor q = charges.contiguous();
+    const T *from = q.const_data_ptr<T>() + turn_.first;
+    call_.for_each_slab([&](const auto &part) { loremd::spread(part, from, to); });
+    call_.for_each_planes([&](const loremd::MeshShape &planes, int64_t x) {
+      loremd::fold_halo(planes, to + x * shape_.plane_size());
+    });
+    return mesh;
+  }
+
+  // In place.
+  void convolve(const Tensor &mesh) {
+    RECORD_FUNCTION("loremd::convolve", {});
+    if (parts_) return convolve_parts();
+    spectrum_ = convolve_in_place(convolution_, mesh.mutable_data_ptr<T>());
+  }
+
+  // What the convolutions kept, if they were to.
+  const Tensor &spectrum() const { return spectrum_; }
+
+  void interpolate(const Tensor &mesh, Tensor &values) const {
+    RECORD_FUNCTION("loremd::interpolate", {});
+    const T *from = filled(mesh);
+    call_.for_each_part(
+        [&](const auto &part) { loremd::interpolate(part, from, in_turn(values)); });
+  }
+
+  void interpolate_field(const Tensor &mesh, Tensor &values, Tensor &field) const {
+    RECORD_FUNCTION("loremd::interpolate", {});
+    const T *from = filled(mesh);
+    call_.for_each_part([&](const auto &part) {
+      loremd::interpolate_field(part, from, in_turn(values), in_turn(field));
+    });
+  }
+
+  // Adds to `gradient`.
+  void interpolate_gradient(const Tensor &mesh, const Tensor &charges, Tensor &values,
+                            Tensor &gradient) const {
+    RECORD_FUNCTION("loremd::interpolate", {});
+    const T *from = filled(mesh);
+    const Tensor q = charges.contiguous();
+    const T *with = q.const_data_ptr<T>() + turn_.first;
+    call_.for_each_part([&](const auto &part) {
+      loremd::interpolate_gradient(part, from, with, in_turn(values),
+                                   gradient.mutable_data_ptr<double>());
+    });
+  }
+
+  static void add_field_gradient(const Tensor &field, const Tensor &grad, Tensor &gradient) {
+    const Tensor g = grad.contiguous();
+    const int64_t channels = g.size(1);
+    const T *from = field.const_data_ptr<T>(), *with = g.const_data_ptr<T>();
+    double *to = gradient.mutable_data_ptr<double>();
+    at::parallel_for(0, g.size(0), atoms_per_task, [&](int64_t begin, int64_t end) {
+      loremd::add_field_gradient(end - begin, static_cast<int>(channels),
+                                 from + 3 * begin * channels, with + begin * channels,
+                                 to + 3 * begin);
+    });
+  }
+
+  // The derivative by `influence` <- that by what the convolution got.
+  Tensor by_influence(const Tensor &influence) const {
+    const Tensor &gradient = convolution_.correlation;
+    if (!distributed_) return gradient;
+    gradient.div_(static_cast<double>(points_[0]) * points_[1] * points_[2]);
+    if (!is_half_spectrum(influence, points_)) return gradient;
+    return half_spectrum_gradient(points_, share_, gradient);
+  }
+
+  // What is a derivative by positions in units of the brick becomes one by fractions.
+  void by_fractions(Tensor &gradient) const {
+    if (!distributed_) return;
+    for (int a = 0; a < 3; ++a) {
+      gradient.select(1, a).mul_(static_cast<double>(points_[a]) / brick_.points[a]);
+    }
+  }
+
+ private:
+  // Channels that follow each other.
+  struct Turn {
+    int64_t first, channels;
+  };
+
+  std::vector<Turn> turns() const {
+    const int64_t all = convolution_.shape.channels, most = distributed_ ? channels_together : all;
+    std::vector<Turn> result;
+    for (int64_t first = 0; first < all; first += most) {
+      result.push_back({first, std::min(most, all - first)});
+    }
+    return result;
+  }
+
+  void take(const Turn &turn) {
+    if (!distributed_) return;
+    turn_ = turn;
+    call_.take(turn.channels, convolution_.shape.channels);
+    shape_ = call_.shape();
+    parts_->take(shape_);
+  }
+
+  // The first channel of the turn in a tensor of values.
+  T *in_turn(Tensor &values) const { return values.mutable_data_ptr<T>() + turn_.first; }
+
+  void convolve_parts() {
+    if (convolution_.keep_spectrum && !spectrum_.defined()) {
+      const Turn last = turns().back();
+      spectrum_ = empty_mesh(spectrum_begin(last) + parts_->spectrum_size(last.channels), options_);
+    }
+    Convolution call = convolution_;
+    call.other = spectrum_in_turn(convolution_.other);
+    parts_->convolve(call, spectrum_in_turn(spectrum_));
+    count_mesh_bytes({convolution_.influence, parts_->influence(), convolution_.correlation,
+                      convolution_.other, spectrum_});
+  }
+
+  // The spectra of the turns are kept one behind the other.
+  int64_t spectrum_begin(const Turn &turn) const {
+    return turn.first / channels_together * parts_->spectrum_size(channels_together);
+  }
+  Tensor spectrum_in_turn(const Tensor &spectrum) const {
+    if (!spectrum.defined()) return spectrum;
+    return spectrum.narrow(0, spectrum_begin(turn_), parts_->spectrum_size(turn_.channels));
+  }
+
+  loremd::Brick brick_of(const Tensor &fractions, int64_t order) const {
+    if (!distributed_) return {{{}, points_}, points_};
+    const Tensor positions = fractions.contiguous();
+    return loremd::brick_around(positions.const_data_ptr<double>(), positions.size(0), points_,
+                                static_cast<int>(order));
+  }
+
+  Tensor in_brick(const Tensor &fractions) const {
+    if (!distributed_) return fractions;
+    const Tensor positions = fractions.contiguous();
+    Tensor local = at::empty_like(positions);
+    loremd::to_brick(brick_, positions.const_data_ptr<double>(), positions.size(0), points_,
+                     local.mutable_data_ptr<double>());
+    return local;
+  }
+
+  const T *filled(const Tensor &mesh) const {
+    T *values = mesh.mutable_data_ptr<T>();
+    call_.for_each_planes([&](const loremd::MeshShape &planes, int64_t x) {
+      loremd::fill_halo(planes, values + x * shape_.plane_size());
+    });
+    return values;
+  }
+
+  at::TensorOptions options_;
+  loremd::MeshPoints points_;
+  bool distributed_;
+  loremd::Brick brick_;  // in one process the whole mesh
+  Tensor window_;
+  Call<T> call_;
+  loremd::MeshShape shape_;
+  Convolution convolution_;
+  loremd::Box share_{};
+  Turn turn_{};
+  Tensor spectrum_;
+  std::optional<DistributedMesh<T>> parts_;
+};
+
+// ---- on a device, in one process ----
+
+template <class T>
+class DeviceMeshes {
+ public:
+  DeviceMeshes(const char *op, const Tensor &fractions, const Tensor &charges,
+               const Tensor &influence, at::IntArrayRef mesh_shape, int64_t order,
+               const OptionalTensor &window)
+      : op_(op),
+        mesh_(op, fractions, mesh_points(op, mesh_shape), charges.size(1), order,
+              series_of(op, "window", window), 1),
+        layout_(loremd::mesh_layout(mesh_points(op, mesh_shape), charges.size(1),
+                                    static_cast<int>(order), sizeof(T))),
+        convolution_{mesh_.shape(), influence.contiguous()} {}
+
+  Convolution &convolution() { return convolution_; }
+
+  template <class Body>
+  void for_each_turn(Body &&body) {
+    body();
+  }
+
+  Tensor spread(const Tensor &charges) const {
+    RECORD_FUNCTION("loremd::spread", {});
+    return mesh_.spread(charges, {});
+  }
+
+  void convolve(const Tensor &mesh) {
+    RECORD_FUNCTION("loremd::convolve", {});
+    const Tensor points = mesh_.points_of(mesh).permute({3, 0, 1, 2});
+    const auto [fields, spectrum] = convolve_on_device<T>(op_, convolution_, points);
+    points.copy_(fields);
+    spectrum_ = spectrum.defined() ? as_on_the_cpu(spectrum) : spectrum;
+    count_mesh_bytes({convolution_.influence, convolution_.correlation, convolution_.other, mesh,
+                      fields, spectrum_});
+  }
+
+  const Tensor &spectrum() const { return spectrum_; }
+
+  void interpolate(const Tensor &mesh, Tensor &values) const {
+    RECORD_FUNCTION("loremd::interpolate", {});
+    mesh_.interpolate(mesh, {}, values);
+  }
+
+  void interpolate_field(const Tensor &mesh, Tensor &values, Tensor &field) const {
+    RECORD_FUNCTION("loremd::interpolate", {});
+    mesh_.interpolate_field(mesh, values, field);
+  }
+
+  void interpolate_gradient(const Tensor &mesh, const Tensor &charges, Tensor &values,
+                            Tensor &gradient) const {
+    Tensor field = at::empty({charges.size(0), 3, charges.size(1)}, charges.options());
+    interpolate_field(mesh, values, field);
+    add_field_gradient(field, charges, gradient);
+  }
+
+  void add_field_gradient(const Tensor &field, const Tensor &grad, Tensor &gradient) const {
+    mesh_.add_field_gradient(op_, field, grad, gradient);
+  }
+
+  Tensor by_influence(const Tensor &) const { return convolution_.correlation; }
+  void by_fractions(Tensor &) const {}
+
+ private:
+  // As long as what the CPU keeps, so that shapes do not depend on the device.
+  Tensor as_on_the_cpu(const Tensor &spectrum) const {
+    if (layout_.channels == 1) return spectrum.squeeze(0);
+    const Tensor kept = at::empty({layout_.size()}, convolution_.influence.options());
+    kept.narrow(0, 0, 2 * spectrum.numel()).copy_(at::view_as_real(spectrum).flatten());
+    return kept;
+  }
+
+  const char *op_;
+  DeviceMesh<T> mesh_;
+  loremd::MeshShape layout_;
+  Convolution convolution_;
+  Tensor spectrum_;
+};
+
+// ---- on any ----
+
+inline void check_mesh_arguments(const char *op, const Tensor &fractions, const Tensor &charges,
+                                 const Tensor &influence, at::IntArrayRef mesh_shape,
+                                 int64_t comm) {
+  check_shape(op, "fractions", fractions, -1, 3);
+  check_dtype(op, "fractions", fractions, at::kDouble);
+  check_shape(op, "charges", charges, fractions.size(0), -1);
+  check_floating(op, "charges", charges);
+  check_dtype(op, "influence", influence, charges.scalar_type());
+  check_devices(op, {&fractions, &charges, &influence});
+  const auto points = mesh_points(op, mesh_shape);
+  if (is_half_spectrum(influence, points)) return;
+  std::array<int64_t, 3> expected{points[0], points[1], points[2] / 2 + 1};
+  if (on_several_ranks(op, comm)) {
+    expected = share_of_spectrum(communicator_of(op, comm), points).lengths();
+  }
+  TORCH_CHECK_VALUE(influence.sizes() == at::IntArrayRef(expected), "loremd::", op,
+                    ": expected influence of shape (", expected[0], ", ", expected[1], ", ",
+                    expected[2], ") for this mesh, got ", influence.sizes());
+}
+
+// Calls body(Meshes<T>& or DeviceMeshes<T>&) for the dtype of the charges.
+template <class Body>
+void with_meshes(const char *op, const Tensor &fractions, const Tensor &charges,
+                 const Tensor &influence, at::IntArrayRef mesh_shape, int64_t order,
+                 const OptionalTensor &window, int64_t comm, Body &&body) {
+  check_mesh_arguments(op, fractions, charges, influence, mesh_shape, comm);
+  if (charges.size(1) == 0) return;
+  AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "mesh_potential", [&] {
+    run_core(op, [&] {
+      if constexpr (device_kernels) {
+        if (on_device(charges) && !on_several_ranks(op, comm)) {
+          DeviceMeshes<scalar_t> meshes(op, fractions, charges, influence, mesh_shape, order,
+                                        window);
+          return body(meshes);
+        }
+      }
+      Meshes<scalar_t> meshes(op, fractions, charges, influence, mesh_shape, order, window, comm);
+      body(meshes);
+    });
+  });
+}
+
+}  // namespace loremd_torch
