@@ -132,9 +132,9 @@ class FirstBlock(nn.Module):
             groups, place = by_group(species[part], start.shape[0])
             values: List[Tensor] = []
             for k, rows in enumerate(groups):
-                first = start[k].expand(rows.shape[0], start.shape[1])
+                initial = start[k].expand(rows.shape[0], start.shape[1])
                 sums = radial_sums[part].flatten(1).index_select(0, rows)
-                value, of_density = self.update_density.keep(first, sums, to_hidden[k])
+                value, of_density = self.update_density.keep(initial, sums, to_hidden[k])
                 values.append(value)
                 kept.append(of_density)
             own_x = torch.cat(values).index_select(0, place)
@@ -172,8 +172,10 @@ class FirstBlock(nn.Module):
             values: List[Tensor] = []
             for k, rows in enumerate(groups):
                 sums.append(radial_sums[part].flatten(1).index_select(0, rows).requires_grad_())
-                first = start[k].expand(rows.shape[0], start.shape[1])
-                values.append(self.update_density.again(first, sums[k], own_kept[k], to_hidden[k]))
+                initial = start[k].expand(rows.shape[0], start.shape[1])
+                values.append(
+                    self.update_density.again(initial, sums[k], own_kept[k], to_hidden[k])
+                )
             x = torch.cat(values).detach().index_select(0, place).requires_grad_()
             own_t = t[part].requires_grad_()
             updated = self.update_norms.again(x, self.norm_features(own_t), own_kept[-1])

@@ -61,7 +61,7 @@ class LongRangeBlock(nn.Module):
     ) -> Tuple[Tensor, Tensor, Tensor]:
         """Energies (n,) float64, and gradients of their sum by t and potentials.
 
-        That by x takes its place, which saves its memory.
+        The gradient by x takes the place of x, which saves its memory.
         """
         energies = torch.empty(x.shape[0], dtype=torch.float64, device=x.device)
         by_t, by_potentials = torch.empty_like(t), torch.empty_like(potentials)
