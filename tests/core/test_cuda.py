@@ -134,8 +134,9 @@ def test_every_kernel_has_a_cuda_side():
     stems = re.search(r"set\(LOREMD_KERNELS([^)]*)\)", lists)[1].split()
     missing = {stem for stem in stems if not (CORE / f"{stem}.cu").is_file()}
     tables, in_another_file = "features/coupling", "edges/neighbor_density_tabulated"
-    networks = {f"features/{name}" for name in ("matrix_product", "silu", "residual_norm")}
-    assert missing == {tables, in_another_file, *networks}
+    of_several_ops = ("matrix_product", "silu", "residual_norm", "tensor_dense")
+    composed = {f"features/{name}" for name in of_several_ops}
+    assert missing == {tables, in_another_file, *composed}
 
 
 def test_every_op_is_listed():
