@@ -478,9 +478,7 @@ std::tuple<Tensor, Tensor> interpolate_with_gradient_autograd(const Tensor &frac
                                                               const Tensor &mesh,
                                                               const Tensor &charges, int64_t order,
                                                               const OptionalTensor &window) {
-  const bool graph = at::GradMode::is_enabled() &&
-                     (fractions.requires_grad() || mesh.requires_grad() || charges.requires_grad());
-  if (graph) {
+  if (need_gradients({fractions, mesh, charges})) {
     return {interpolate(fractions, mesh, order, window),
             interpolate_gradient(fractions, mesh, charges, order, window)};
   }

@@ -356,14 +356,9 @@ struct MeshEnergy : torch::autograd::Function<MeshEnergy> {
   }
 };
 
-bool any_requires_grad(const Tensor &fractions, const Tensor &charges, const Tensor &influence) {
-  return at::GradMode::is_enabled() &&
-         (fractions.requires_grad() || charges.requires_grad() || influence.requires_grad());
-}
-
 // Without a graph nothing is kept for a backward.
 Tensor mesh_potential_autograd(LOREMD_MESH_ARGUMENTS) {
-  if (any_requires_grad(fractions, charges, influence)) {
+  if (need_gradients({fractions, charges, influence})) {
     return MeshPotential::apply(fractions, charges, influence,
                                 MeshArguments(mesh_shape, order, window, comm));
   }
@@ -372,7 +367,7 @@ Tensor mesh_potential_autograd(LOREMD_MESH_ARGUMENTS) {
 }
 
 Tensor mesh_energy_autograd(LOREMD_MESH_ARGUMENTS) {
-  if (any_requires_grad(fractions, charges, influence)) {
+  if (need_gradients({fractions, charges, influence})) {
     return MeshEnergy::apply(fractions, charges, influence,
                              MeshArguments(mesh_shape, order, window, comm));
   }

@@ -85,22 +85,29 @@ void check_vector(const char *op, const char *name, const Tensor &t, const SymIn
   check_dtype(op, name, t, like.scalar_type());
 }
 
-void check_network(const char *op, const char *name, const Tensor &x, TensorList weights,
-                   TensorList biases) {
-  check_floating(op, name, x);
-  TORCH_CHECK_VALUE(!weights.empty() && weights.size() == biases.size(), "loremd::", op,
-                    ": expected as many weights as biases, one at least, got ", weights.size(),
-                    " and ", biases.size());
+void check_weights(const char *op, TensorList weights, const Tensor &like) {
+  TORCH_CHECK_VALUE(!weights.empty(), "loremd::", op, ": expected one weight at least, got 0");
   for (size_t k = 0; k < weights.size(); ++k) {
-    const std::string layer = "[" + std::to_string(k) + "]";
-    const std::string weight = "weights" + layer, bias = "biases" + layer;
+    const std::string weight = "weights[" + std::to_string(k) + "]";
     TORCH_CHECK_VALUE(weights[k].dim() == 2, "loremd::", op, ": expected ", weight,
                       " of shape (in, out), got ", weights[k].sym_sizes());
     TORCH_CHECK_VALUE(k == 0 || weights[k].sym_size(0) == weights[k - 1].sym_size(1),
                       "loremd::", op, ": expected ", weight, " of shape (",
                       weights[k == 0 ? 0 : k - 1].sym_size(1), ", out), got ",
                       weights[k].sym_sizes());
-    check_dtype(op, weight.c_str(), weights[k], x.scalar_type());
+    check_dtype(op, weight.c_str(), weights[k], like.scalar_type());
+  }
+}
+
+void check_network(const char *op, const char *name, const Tensor &x, TensorList weights,
+                   TensorList biases) {
+  check_floating(op, name, x);
+  TORCH_CHECK_VALUE(!weights.empty() && weights.size() == biases.size(), "loremd::", op,
+                    ": expected as many weights as biases, one at least, got ", weights.size(),
+                    " and ", biases.size());
+  check_weights(op, weights, x);
+  for (size_t k = 0; k < biases.size(); ++k) {
+    const std::string bias = "biases[" + std::to_string(k) + "]";
     check_vector(op, bias.c_str(), biases[k], weights[k].sym_size(1), x);
   }
   check_rows(op, name, x, weights[0].sym_size(0));

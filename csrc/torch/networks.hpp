@@ -10,6 +10,9 @@ namespace loremd_torch {
 void check_vector(const char *op, const char *name, const Tensor &t, const SymInt &size,
                   const Tensor &like);
 
+// One weight at least, of layers that fit each other.
+void check_weights(const char *op, TensorList weights, const Tensor &like);
+
 // Weights and biases that fit each other and the rows x, which the errors call `name`.
 void check_network(const char *op, const char *name, const Tensor &x, TensorList weights,
                    TensorList biases);

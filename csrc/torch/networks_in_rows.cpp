@@ -183,8 +183,8 @@ std::tuple<Tensor, Tensor> mlp_forward_cpu(const Tensor &x, TensorList weights, 
 
 Tensor mlp_backward_cpu(const Tensor &grad, TensorList weights, const Tensor &slopes) {
   const char *op = "mlp_backward";
-  TORCH_CHECK_VALUE(!weights.empty(), "loremd::", op, ": expected one weight at least, got 0");
   check_floating(op, "grad", grad);
+  check_weights(op, weights, grad);
   check_shape(op, "grad", grad, -1, weights.back().size(1));
   check_slopes(op, slopes, weights, grad);
   const Tensor kept = slopes.contiguous(), by_out = grad.contiguous();

@@ -21,7 +21,6 @@ from .export import load
 from .model import Lorem
 from .neighbors import neighbor_list
 
-# The ops have no CUDA kernels yet.
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 

@@ -332,6 +332,8 @@ class TestCalls:
         op = torch.ops.loremd
         with pytest.raises(ValueError, match="expected one weight at least"):
             op.mlp_backward(x, [], slopes)
+        with pytest.raises(ValueError, match=r"expected weights\[1\] of shape \(8, out\)"):
+            op.mlp_backward(x, [weights[0], weights[1][:7]], slopes)
         with pytest.raises(ValueError, match=r"expected slopes of shape \(40\), got \[32\]"):
             op.mlp_backward(x, weights, slopes[:32])
         with pytest.raises(ValueError, match=r"expected grad of shape \(n, 4\)"):

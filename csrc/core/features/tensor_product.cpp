@@ -117,26 +117,35 @@ LOREMD_INLINE void sum_group(const CouplingGroup &group, const PairProduct *prod
   for (int k = 0; k < Degrees; ++k) finish(k, cosine[k], sine[k]);
 }
 
-// Calls finish(path, number of the pair, cosines, sines) for all that is coupled, without weights.
-template <class V, class T, class Finish>
-LOREMD_INLINE void couple(const Coupling<T> &coupling, const T *rows, Finish &&finish) {
+// Calls body(group, its number of degrees as a constant, its products, its coefficients) for all.
+template <class T, class Body>
+LOREMD_INLINE void for_each_group(const Coupling<T> &coupling, Body &&body) {
   const PairProduct *products = coupling.products.data();
   const T *coefficients = coupling.coefficients.data();
   for (const CouplingGroup &group : coupling.groups) {
-    const auto sum = [&](auto degrees) LOREMD_INLINE_LAMBDA {
-      sum_group<V, decltype(degrees)::value>(
-          group, products, coefficients, rows, [&](int k, V cosine, V sine) LOREMD_INLINE_LAMBDA {
-            finish(group.path + k, pair_number(group.l3 + 2 * k, group.m3), cosine, sine);
-          });
-    };
+    const auto call = [&](auto degrees)
+                          LOREMD_INLINE_LAMBDA { body(group, degrees, products, coefficients); };
     static_assert(Coupling<T>::most_degrees == 4);
-    if (group.degrees == 1) sum(std::integral_constant<int, 1>{});
-    if (group.degrees == 2) sum(std::integral_constant<int, 2>{});
-    if (group.degrees == 3) sum(std::integral_constant<int, 3>{});
-    if (group.degrees == 4) sum(std::integral_constant<int, 4>{});
+    if (group.degrees == 1) call(std::integral_constant<int, 1>{});
+    if (group.degrees == 2) call(std::integral_constant<int, 2>{});
+    if (group.degrees == 3) call(std::integral_constant<int, 3>{});
+    if (group.degrees == 4) call(std::integral_constant<int, 4>{});
     products += group.products;
     coefficients += group.products * group.degrees;
   }
+}
+
+// Calls finish(path, number of the pair, cosines, sines) for all that is coupled, without weights.
+template <class V, class T, class Finish>
+LOREMD_INLINE void couple(const Coupling<T> &coupling, const T *rows, Finish &&finish) {
+  for_each_group(
+      coupling, [&](const CouplingGroup &group, auto degrees, const PairProduct *products,
+                    const T *coefficients) LOREMD_INLINE_LAMBDA {
+        sum_group<V, decltype(degrees)::value>(
+            group, products, coefficients, rows, [&](int k, V cosine, V sine) LOREMD_INLINE_LAMBDA {
+              finish(group.path + k, pair_number(group.l3 + 2 * k, group.m3), cosine, sine);
+            });
+      });
 }
 
 // The transpose of sum_group: with the weighted gradients by its sums, those by the rows are added
@@ -172,24 +181,16 @@ LOREMD_INLINE void sum_group_back(const CouplingGroup &group, const PairProduct 
 template <class V, class T, class Weighted>
 LOREMD_INLINE void couple_back(const Coupling<T> &coupling, const T *rows, T *by_rows,
                                Weighted &&weighted) {
-  const PairProduct *products = coupling.products.data();
-  const T *coefficients = coupling.coefficients.data();
-  for (const CouplingGroup &group : coupling.groups) {
-    const auto sum = [&](auto degrees) LOREMD_INLINE_LAMBDA {
-      V cosine[degrees()], sine[degrees()];
-      for (int k = 0; k < degrees(); ++k) {
-        weighted(group.path + k, pair_number(group.l3 + 2 * k, group.m3), &cosine[k], &sine[k]);
-      }
-      sum_group_back<V, degrees()>(group, products, coefficients, rows, cosine, sine, by_rows);
-    };
-    static_assert(Coupling<T>::most_degrees == 4);
-    if (group.degrees == 1) sum(std::integral_constant<int, 1>{});
-    if (group.degrees == 2) sum(std::integral_constant<int, 2>{});
-    if (group.degrees == 3) sum(std::integral_constant<int, 3>{});
-    if (group.degrees == 4) sum(std::integral_constant<int, 4>{});
-    products += group.products;
-    coefficients += group.products * group.degrees;
-  }
+  for_each_group(
+      coupling, [&](const CouplingGroup &group, auto degrees, const PairProduct *products,
+                    const T *coefficients) LOREMD_INLINE_LAMBDA {
+        constexpr int count = decltype(degrees)::value;
+        V cosine[count], sine[count];
+        for (int k = 0; k < count; ++k) {
+          weighted(group.path + k, pair_number(group.l3 + 2 * k, group.m3), &cosine[k], &sine[k]);
+        }
+        sum_group_back<V, count>(group, products, coefficients, rows, cosine, sine, by_rows);
+      });
 }
 
 // Where the weight of a path and a feature stands.
