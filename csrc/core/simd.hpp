@@ -191,6 +191,21 @@ LOREMD_INLINE void set_zero(Length length, T *target) {
   std::memset(target, 0, sizeof(T) * static_cast<int>(length));
 }
 
+// The sum of the lanes, by halves.
+template <int Bytes, int Half = 0, class V>
+LOREMD_INLINE auto sum_of_lanes(const V &sums) {
+  using T = std::remove_cv_t<std::remove_reference_t<decltype(sums[0])>>;
+  constexpr int lanes = Vector<T, Bytes>::lanes, half = Half == 0 ? lanes / 2 : Half;
+  typename Vector<LaneNumber<T>, Bytes>::type other;
+  for (int lane = 0; lane < lanes; ++lane) other[lane] = lane ^ half;
+  const V both = sums + __builtin_shuffle(sums, other);
+  if constexpr (half == 1) {
+    return both[0];
+  } else {
+    return sum_of_lanes<Bytes, half / 2>(both);
+  }
+}
+
 // Sum of a * b. The partial sums of a vector are added at the end.
 template <class T, class Length>
 LOREMD_INLINE T dot(Length length, const T *a, const T *b) {
@@ -202,8 +217,7 @@ LOREMD_INLINE T dot(Length length, const T *a, const T *b) {
     sums += load<typename Half::type>(a + i) * load<typename Half::type>(b + i);
   }
   for (; rest > 0; ++i, --rest) total += a[i] * b[i];
-  for (int lane = 0; lane < Half::lanes; ++lane) total += sums[lane];
-  return total;
+  return total + sum_of_lanes<32>(sums);
 }
 
 }  // namespace loremd

@@ -25,27 +25,30 @@ TORCH_LIBRARY(loremd, m) {
       "interpolate_gradient_directional(Tensor fractions, Tensor directions, Tensor mesh, "
       "Tensor charges, int order, Tensor? window=None) -> Tensor");
 
+  m.def("row_products(Tensor rows, Tensor matrix) -> Tensor");
   m.def("convolve(Tensor mesh, Tensor influence) -> Tensor");
   m.def("correlate(Tensor a, Tensor b) -> Tensor");
 
   m.def(
       "mesh_potential(Tensor fractions, Tensor charges, Tensor influence, SymInt[] mesh_shape, "
-      "int order, Tensor? window=None, int comm=0) -> Tensor");
+      "int order, Tensor? window=None, int comm=0, float own=0.0, Tensor? uniform=None) -> Tensor");
   m.def(
       "mesh_potential_forward(Tensor fractions, Tensor charges, Tensor influence, "
-      "SymInt[] mesh_shape, int order, Tensor? window, int comm, bool with_field, "
-      "bool with_spectrum) -> (Tensor values, Tensor field, Tensor spectrum)");
+      "SymInt[] mesh_shape, int order, Tensor? window, int comm, float own, Tensor? uniform, "
+      "bool with_field, bool with_spectrum) -> (Tensor values, Tensor field, Tensor spectrum)");
   m.def(
       "mesh_potential_backward(Tensor fractions, Tensor charges, Tensor influence, "
-      "SymInt[] mesh_shape, int order, Tensor? window, int comm, Tensor field, Tensor spectrum, "
-      "Tensor grad) -> (Tensor by_fractions, Tensor by_charges, Tensor by_influence)");
+      "SymInt[] mesh_shape, int order, Tensor? window, int comm, float own, Tensor? uniform, "
+      "Tensor field, Tensor spectrum, Tensor grad) "
+      "-> (Tensor by_fractions, Tensor by_charges, Tensor by_influence, Tensor by_uniform)");
   m.def(
       "mesh_energy(Tensor fractions, Tensor charges, Tensor influence, SymInt[] mesh_shape, "
-      "int order, Tensor? window=None, int comm=0) -> Tensor");
+      "int order, Tensor? window=None, int comm=0, float own=0.0, Tensor? uniform=None) -> Tensor");
   m.def(
       "mesh_energy_forward(Tensor fractions, Tensor charges, Tensor influence, "
-      "SymInt[] mesh_shape, int order, Tensor? window, int comm, bool with_correlation) "
-      "-> (Tensor energy, Tensor values, Tensor gradient, Tensor correlation)");
+      "SymInt[] mesh_shape, int order, Tensor? window, int comm, float own, Tensor? uniform, "
+      "bool with_correlation) "
+      "-> (Tensor energy, Tensor values, Tensor gradient, Tensor correlation, Tensor by_uniform)");
   m.def("mesh_bytes() -> int");
   m.def("prolate_shape(float bandlimit) -> Tensor");
 

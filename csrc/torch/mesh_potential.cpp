@@ -2,7 +2,10 @@
 //
 // The smooth part of the potentials in one op, charges to potentials, with everything between them
 // on meshes that nobody else sees: in the layout of the kernels, and convolved in place. Equal to
-// interpolate(convolve(spread(charges))), which its second derivatives go through.
+//
+//   interpolate(convolve(spread(charges))) + own charges + uniform (sum of the charges)
+//
+// which its second derivatives go through.
 //
 // On several ranks, `convolve` is where they exchange meshes (distributed_mesh.hpp).
 //
@@ -11,6 +14,7 @@
 //     by charges     the values interpolated: the map is symmetric
 //     by fractions   g . field  +  gradient of the second mesh with the charges
 //     by influence   correlation of both spectra
+//     by uniform     product of both sums
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
@@ -19,45 +23,53 @@
 #include <torch/library.h>
 
 #include "device_call.hpp"
+#include "mesh/charge_terms.hpp"
 #include "mesh_memory.hpp"
 #include "meshes.hpp"
 #include "support.hpp"
 
 namespace loremd_torch {
 
-#define LOREMD_MESH_ARGUMENTS                                              \
-  const Tensor &fractions, const Tensor &charges, const Tensor &influence, \
-      SymIntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm
+#define LOREMD_MESH_ARGUMENTS                                                               \
+  const Tensor &fractions, const Tensor &charges, const Tensor &influence,                  \
+      SymIntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm, \
+      double own, const OptionalTensor &uniform
 
 Tensor mesh_potential(LOREMD_MESH_ARGUMENTS) {
-  LOREMD_CALL(mesh_potential, fractions, charges, influence, mesh_shape, order, window, comm);
+  LOREMD_CALL(mesh_potential, fractions, charges, influence, mesh_shape, order, window, comm, own,
+              uniform);
 }
 
 std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward(LOREMD_MESH_ARGUMENTS, bool with_field,
                                                           bool with_spectrum) {
   LOREMD_CALL(mesh_potential_forward, fractions, charges, influence, mesh_shape, order, window,
-              comm, with_field, with_spectrum);
+              comm, own, uniform, with_field, with_spectrum);
 }
 
-std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward(LOREMD_MESH_ARGUMENTS,
-                                                           const Tensor &field,
-                                                           const Tensor &spectrum,
-                                                           const Tensor &grad) {
+std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward(LOREMD_MESH_ARGUMENTS,
+                                                                   const Tensor &field,
+                                                                   const Tensor &spectrum,
+                                                                   const Tensor &grad) {
   LOREMD_CALL(mesh_potential_backward, fractions, charges, influence, mesh_shape, order, window,
-              comm, field, spectrum, grad);
+              comm, own, uniform, field, spectrum, grad);
 }
 
 Tensor mesh_energy(LOREMD_MESH_ARGUMENTS) {
-  LOREMD_CALL(mesh_energy, fractions, charges, influence, mesh_shape, order, window, comm);
+  LOREMD_CALL(mesh_energy, fractions, charges, influence, mesh_shape, order, window, comm, own,
+              uniform);
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_energy_forward(LOREMD_MESH_ARGUMENTS,
-                                                               bool with_correlation) {
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> mesh_energy_forward(LOREMD_MESH_ARGUMENTS,
+                                                                       bool with_correlation) {
   LOREMD_CALL(mesh_energy_forward, fractions, charges, influence, mesh_shape, order, window, comm,
-              with_correlation);
+              own, uniform, with_correlation);
 }
 
 namespace {
+
+OptionalTensor on_host(const OptionalTensor &tensor) {
+  return tensor ? OptionalTensor(tensor->cpu()) : tensor;
+}
 
 int64_t mesh_bytes_any() {
   return most_mesh_bytes();
@@ -68,6 +80,46 @@ Tensor none(const Tensor &like) {
   return at::empty({0}, like.options());
 }
 
+// (channels,) float64: the charges of all atoms of all ranks.
+Tensor total_charges(const Tensor &charges, int64_t comm) {
+  if (!charges.device().is_cpu()) return sum_over_ranks(charges.sum(0, false, at::kDouble), comm);
+  const int64_t channels = charges.size(1);
+  Tensor totals = at::zeros({channels}, charges.options().dtype(at::kDouble));
+  const Tensor q = charges.contiguous();
+  AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "total_charges", [&] {
+    loremd::add_totals(q.size(0), static_cast<int>(channels), q.const_data_ptr<scalar_t>(),
+                       totals.mutable_data_ptr<double>());
+  });
+  return sum_over_ranks(totals, comm);
+}
+
+// values += own charges + uniform (sum of the charges); returns that sum, undefined where there is
+// no `uniform`. All ranks call it together.
+Tensor add_charge_terms(const Tensor &charges, double own, const OptionalTensor &uniform,
+                        int64_t comm, Tensor &values) {
+  const bool has_uniform = uniform && uniform->defined();
+  if (!has_uniform && own == 0.0) return {};
+  const Tensor total = has_uniform ? total_charges(charges, comm) : Tensor();
+  if (!values.device().is_cpu()) {
+    values.add_(charges, own);
+    if (has_uniform) values.add_((*uniform * total).to(values.scalar_type()));
+    return total;
+  }
+  const int64_t channels = charges.size(1);
+  const Tensor q = charges.contiguous();
+  const Tensor background =
+      has_uniform ? *uniform * total : at::zeros({channels}, q.options().dtype(at::kDouble));
+  AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "add_charge_terms", [&] {
+    const scalar_t *from = q.const_data_ptr<scalar_t>();
+    scalar_t *to = values.mutable_data_ptr<scalar_t>();
+    at::parallel_for(0, q.size(0), atoms_per_task, [&](int64_t begin, int64_t end) {
+      loremd::add_charge_terms(end - begin, static_cast<int>(channels), from + begin * channels,
+                               own, background.const_data_ptr<double>(), to + begin * channels);
+    });
+  });
+  return total;
+}
+
 // Several ranks exchange meshes through the memory of the host, and work on them there.
 bool goes_through_host(const char *op, const Tensor &charges, int64_t comm) {
   return !charges.device().is_cpu() && on_several_ranks(op, comm);
@@ -76,15 +128,15 @@ bool goes_through_host(const char *op, const Tensor &charges, int64_t comm) {
 std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
     const Tensor &fractions, const Tensor &charges, const Tensor &influence,
     at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
-    bool with_field, bool with_spectrum) {
+    double own, const OptionalTensor &uniform, bool with_field, bool with_spectrum) {
   if (goes_through_host("mesh_potential", charges, comm)) {
-    const auto [values, field, spectrum] =
-        mesh_potential_forward_kernel(fractions.cpu(), charges.cpu(), influence.cpu(), mesh_shape,
-                                      order, window, comm, with_field, with_spectrum);
+    const auto [values, field, spectrum] = mesh_potential_forward_kernel(
+        fractions.cpu(), charges.cpu(), influence.cpu(), mesh_shape, order, window, comm, own,
+        on_host(uniform), with_field, with_spectrum);
     return {values.to(charges.device()), field.to(charges.device()), spectrum.to(charges.device())};
   }
   const int64_t n = charges.size(0), channels = charges.size(1);
-  Tensor values = at::empty({n, channels}, charges.options());
+  Tensor values = empty_mesh(n * channels, charges.options()).view({n, channels});
   Tensor field = with_field ? empty_mesh(3 * n * channels, charges.options()).view({n, 3, channels})
                             : none(charges);
   Tensor spectrum;
@@ -103,33 +155,40 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
                 });
                 spectrum = meshes.spectrum();
               });
+  add_charge_terms(charges, own, uniform, comm, values);
   return {values, field, spectrum.defined() ? spectrum : none(charges)};
 }
 
 Tensor mesh_potential_kernel(const Tensor &fractions, const Tensor &charges,
                              const Tensor &influence, at::IntArrayRef mesh_shape, int64_t order,
-                             const OptionalTensor &window, int64_t comm) {
+                             const OptionalTensor &window, int64_t comm, double own,
+                             const OptionalTensor &uniform) {
   return std::get<0>(mesh_potential_forward_kernel(fractions, charges, influence, mesh_shape, order,
-                                                   window, comm, false, false));
+                                                   window, comm, own, uniform, false, false));
 }
 
-std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward_kernel(
+std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward_kernel(
     const Tensor &fractions, const Tensor &charges, const Tensor &influence,
     at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
-    const Tensor &field, const Tensor &spectrum, const Tensor &grad) {
+    double own, const OptionalTensor &uniform, const Tensor &field, const Tensor &spectrum,
+    const Tensor &grad) {
   const char *op = "mesh_potential_backward";
   if (goes_through_host(op, charges, comm)) {
-    const auto [by_fractions, by_charges, by_influence] = mesh_potential_backward_kernel(
-        fractions.cpu(), charges.cpu(), influence.cpu(), mesh_shape, order, window, comm,
-        field.cpu(), spectrum.cpu(), grad.cpu());
+    const auto [by_fractions, by_charges, by_influence, by_uniform] =
+        mesh_potential_backward_kernel(fractions.cpu(), charges.cpu(), influence.cpu(), mesh_shape,
+                                       order, window, comm, own, on_host(uniform), field.cpu(),
+                                       spectrum.cpu(), grad.cpu());
     return {by_fractions.to(charges.device()), by_charges.to(charges.device()),
-            by_influence.to(charges.device())};
+            by_influence.to(charges.device()), by_uniform.to(charges.device())};
   }
   check_shape(op, "grad", grad, charges.size(0), charges.size(1));
   check_dtype(op, "grad", grad, charges.scalar_type());
-  Tensor by_charges = at::empty(charges.sizes(), charges.options());
-  Tensor by_fractions = field.dim() == 3 ? at::zeros_like(fractions) : none(fractions);
-  Tensor by_influence = none(influence);
+  Tensor by_charges = empty_mesh(charges.numel(), charges.options()).view(charges.sizes());
+  Tensor by_fractions =
+      field.dim() == 3
+          ? empty_mesh(fractions.numel(), fractions.options()).view(fractions.sizes()).zero_()
+          : none(fractions);
+  Tensor by_influence = none(influence), by_uniform = none(fractions);
   with_meshes(op, fractions, charges, influence, mesh_shape, order, window, comm,
               [&](auto &meshes) {
                 if (spectrum.numel() > 0) {
@@ -151,17 +210,21 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward_kernel(
                 meshes.add_field_gradient(field, grad, by_fractions);
                 meshes.by_fractions(by_fractions);
               });
-  return {by_fractions, by_charges, by_influence};
+  const Tensor total = add_charge_terms(grad, own, uniform, comm, by_charges);
+  // of all ranks together
+  if (total.defined()) by_uniform = (total * total_charges(charges, 0)).sum();
+  return {by_fractions, by_charges, by_influence, by_uniform};
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_kernel(
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_kernel(
     const Tensor &fractions, const Tensor &charges, const Tensor &influence,
     at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
-    bool with_correlation) {
+    double own, const OptionalTensor &uniform, bool with_correlation) {
   TORCH_CHECK_VALUE(comm == 0, "loremd::mesh_energy runs in one process: comm must be 0, got ",
                     comm, "; use mesh_potential");
-  Tensor values = at::empty(charges.sizes(), charges.options());
-  Tensor gradient = at::zeros(fractions.sizes(), fractions.options());
+  Tensor values = empty_mesh(charges.numel(), charges.options()).view(charges.sizes());
+  Tensor gradient =
+      empty_mesh(fractions.numel(), fractions.options()).view(fractions.sizes()).zero_();
   Tensor correlation =
       with_correlation ? at::zeros(influence.sizes(), influence.options()) : none(influence);
   with_meshes("mesh_energy", fractions, charges, influence, mesh_shape, order, window, comm,
@@ -171,14 +234,16 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_kernel(
                 meshes.convolve(mesh);
                 meshes.interpolate_gradient(mesh, charges, values, gradient);
               });
-  return {(charges * values).sum(at::kDouble), values, gradient, correlation};
+  const Tensor total = add_charge_terms(charges, own, uniform, comm, values);
+  return {(charges * values).sum(at::kDouble), values, gradient, correlation,
+          total.defined() ? total.square().sum() : none(fractions)};
 }
 
 Tensor mesh_energy_kernel(const Tensor &fractions, const Tensor &charges, const Tensor &influence,
                           at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window,
-                          int64_t comm) {
+                          int64_t comm, double own, const OptionalTensor &uniform) {
   return std::get<0>(mesh_energy_forward_kernel(fractions, charges, influence, mesh_shape, order,
-                                                window, comm, false));
+                                                window, comm, own, uniform, false));
 }
 
 // ---- shapes without data ----
@@ -208,25 +273,31 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_meta(LOREMD_MESH_ARGUM
           with_spectrum ? spectrum_meta(charges, mesh_shape, order) : none(charges)};
 }
 
-std::tuple<Tensor, Tensor, Tensor> mesh_potential_backward_meta(LOREMD_MESH_ARGUMENTS,
-                                                                const Tensor &field,
-                                                                const Tensor &spectrum,
-                                                                const Tensor &) {
+Tensor by_uniform_meta(const Tensor &fractions, const OptionalTensor &uniform) {
+  return uniform && uniform->defined() ? at::empty({}, fractions.options()) : none(fractions);
+}
+
+std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward_meta(LOREMD_MESH_ARGUMENTS,
+                                                                        const Tensor &field,
+                                                                        const Tensor &spectrum,
+                                                                        const Tensor &) {
   return {field.dim() == 3 ? at::empty_like(fractions) : none(fractions),
           at::empty_like(charges, at::MemoryFormat::Contiguous),
           spectrum.dim() == 1 && spectrum.sym_size(0) == 0 ? none(influence)
-                                                           : at::empty_like(influence)};
+                                                           : at::empty_like(influence),
+          by_uniform_meta(fractions, uniform)};
 }
 
 Tensor mesh_energy_meta(LOREMD_MESH_ARGUMENTS) {
   return at::empty({}, charges.options().dtype(at::kDouble));
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_meta(LOREMD_MESH_ARGUMENTS,
-                                                                    bool with_correlation) {
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_meta(LOREMD_MESH_ARGUMENTS,
+                                                                            bool with_correlation) {
   return {at::empty({}, charges.options().dtype(at::kDouble)),
           at::empty_like(charges, at::MemoryFormat::Contiguous), at::empty_like(fractions),
-          with_correlation ? at::empty_like(influence) : none(influence)};
+          with_correlation ? at::empty_like(influence) : none(influence),
+          by_uniform_meta(fractions, uniform)};
 }
 
 // ---- derivatives ----
@@ -235,17 +306,20 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_meta(LOREMD_MESH_
 struct MeshArguments {
   std::vector<SymInt> mesh_shape;
   int64_t order, comm;
+  double own;
   OptionalTensor window;
 
   MeshArguments(SymIntArrayRef mesh_shape, int64_t order, const OptionalTensor &window,
-                int64_t comm)
+                int64_t comm, double own)
       : mesh_shape(mesh_shape.begin(), mesh_shape.end()),
         order(order),
         comm(comm),
+        own(own),
         window(window) {}
   explicit MeshArguments(AutogradContext *ctx)
       : order(ctx->saved_data["order"].toInt()),
         comm(ctx->saved_data["comm"].toInt()),
+        own(ctx->saved_data["own"].toDouble()),
         window(ctx->saved_data["window"].toOptional<Tensor>()) {
     for (int a = 0; a < 3; ++a) {
       mesh_shape.push_back(ctx->saved_data["n" + std::to_string(a)].toSymInt());
@@ -255,24 +329,48 @@ struct MeshArguments {
     for (int a = 0; a < 3; ++a) ctx->saved_data["n" + std::to_string(a)] = mesh_shape.at(a);
     ctx->saved_data["order"] = order;
     ctx->saved_data["comm"] = comm;
+    ctx->saved_data["own"] = own;
     ctx->saved_data["window"] = window;
   }
 };
 
-#define LOREMD_PASS(a) (a).mesh_shape, (a).order, (a).window, (a).comm
+#define LOREMD_PASS(a) (a).mesh_shape, (a).order, (a).window, (a).comm, (a).own
 
 Tensor wanted(AutogradContext *ctx, int input, const Tensor &gradient) {
   return ctx->needs_input_grad(input) ? gradient : Tensor();
 }
 
+OptionalTensor optional(const Tensor &tensor) {
+  return tensor.defined() ? OptionalTensor(tensor) : OptionalTensor();
+}
+Tensor or_none(const OptionalTensor &tensor) {
+  return tensor ? *tensor : Tensor();
+}
+
+// `uniform` is input 3 where there is one.
+bool wants_uniform(AutogradContext *ctx, const Tensor &uniform) {
+  return uniform.defined() && ctx->needs_input_grad(3);
+}
+
+// What add_charge_terms does in one process, and its derivative by `uniform`, with derivatives.
+Tensor with_charge_terms(const Tensor &values, const Tensor &charges, double own,
+                         const Tensor &uniform) {
+  const Tensor sum = values + own * charges;
+  return uniform.defined() ? sum + uniform.to(values.scalar_type()) * charges.sum(0) : sum;
+}
+Tensor product_of_sums(const Tensor &charges, const Tensor &grad) {
+  return (charges.sum(0, false, at::kDouble) * grad.sum(0, false, at::kDouble)).sum();
+}
+
 struct MeshPotential : torch::autograd::Function<MeshPotential> {
   static Tensor forward(AutogradContext *ctx, const Tensor &fractions, const Tensor &charges,
-                        const Tensor &influence, const MeshArguments &a) {
+                        const Tensor &influence, const OptionalTensor &uniform,
+                        const MeshArguments &a) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     auto [values, field, spectrum] =
-        mesh_potential_forward(fractions, charges, influence, LOREMD_PASS(a),
+        mesh_potential_forward(fractions, charges, influence, LOREMD_PASS(a), uniform,
                                fractions.requires_grad(), influence.requires_grad());
-    ctx->save_for_backward({fractions, charges, influence, field, spectrum});
+    ctx->save_for_backward({fractions, charges, influence, or_none(uniform), field, spectrum});
     a.save(ctx);
     return values;
   }
@@ -281,14 +379,15 @@ struct MeshPotential : torch::autograd::Function<MeshPotential> {
     const MeshArguments a(ctx);
     const auto saved = ctx->get_saved_variables();
     if (at::GradMode::is_enabled()) return differentiable_backward(ctx, a, saved, grads[0]);
-    auto [by_fractions, by_charges, by_influence] = mesh_potential_backward(
-        saved[0], saved[1], saved[2], LOREMD_PASS(a), saved[3], saved[4], grads[0]);
+    auto [by_fractions, by_charges, by_influence, by_uniform] =
+        mesh_potential_backward(saved[0], saved[1], saved[2], LOREMD_PASS(a), optional(saved[3]),
+                                saved[4], saved[5], grads[0]);
     // a rank without frequencies has no spectrum, either
     if (ctx->needs_input_grad(2) && by_influence.dim() != saved[2].dim()) {
       by_influence = at::zeros_like(saved[2]);
     }
     return {wanted(ctx, 0, by_fractions), wanted(ctx, 1, by_charges), wanted(ctx, 2, by_influence),
-            Tensor()};
+            wants_uniform(ctx, saved[3]) ? by_uniform : Tensor(), Tensor()};
   }
 
   // The same from ops that have derivatives of their own.
@@ -301,27 +400,31 @@ struct MeshPotential : torch::autograd::Function<MeshPotential> {
     const Tensor spread_grad = spread(fractions, grad, a.mesh_shape, a.order, a.window);
     const Tensor mesh = spread(fractions, charges, a.mesh_shape, a.order, a.window);
     const Tensor grad_potential = convolve(spread_grad, influence);
-    Tensor by_fractions, by_charges, by_influence;
+    Tensor by_fractions, by_charges, by_influence, by_uniform;
     if (ctx->needs_input_grad(0)) {
       by_fractions =
           interpolate_gradient(fractions, convolve(mesh, influence), grad, a.order, a.window) +
           interpolate_gradient(fractions, grad_potential, charges, a.order, a.window);
     }
     if (ctx->needs_input_grad(1)) {
-      by_charges = interpolate(fractions, grad_potential, a.order, a.window);
+      by_charges = with_charge_terms(interpolate(fractions, grad_potential, a.order, a.window),
+                                     grad, a.own, saved[3]);
     }
     if (ctx->needs_input_grad(2)) by_influence = correlate(spread_grad, mesh);
-    return {by_fractions, by_charges, by_influence, Tensor()};
+    if (wants_uniform(ctx, saved[3])) by_uniform = product_of_sums(charges, grad);
+    return {by_fractions, by_charges, by_influence, by_uniform, Tensor()};
   }
 };
 
 struct MeshEnergy : torch::autograd::Function<MeshEnergy> {
   static Tensor forward(AutogradContext *ctx, const Tensor &fractions, const Tensor &charges,
-                        const Tensor &influence, const MeshArguments &a) {
+                        const Tensor &influence, const OptionalTensor &uniform,
+                        const MeshArguments &a) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    auto [energy, values, gradient, correlation] = mesh_energy_forward(
-        fractions, charges, influence, LOREMD_PASS(a), influence.requires_grad());
-    ctx->save_for_backward({fractions, charges, influence, values, gradient, correlation});
+    auto [energy, values, gradient, correlation, by_uniform] = mesh_energy_forward(
+        fractions, charges, influence, LOREMD_PASS(a), uniform, influence.requires_grad());
+    ctx->save_for_backward({fractions, charges, influence, or_none(uniform), values, gradient,
+                            correlation, by_uniform});
     a.save(ctx);
     return energy;
   }
@@ -331,9 +434,12 @@ struct MeshEnergy : torch::autograd::Function<MeshEnergy> {
     const auto saved = ctx->get_saved_variables();
     if (at::GradMode::is_enabled()) return differentiable_backward(ctx, a, saved, grads[0]);
     const Tensor twice = 2 * grads[0];
-    return {wanted(ctx, 0, twice * saved[4]),
-            wanted(ctx, 1, twice.to(saved[3].scalar_type()) * saved[3]),
-            wanted(ctx, 2, grads[0].to(saved[5].scalar_type()) * saved[5]), Tensor()};
+    const auto times = [&](int input, const Tensor &factor, const Tensor &derivative) {
+      if (!ctx->needs_input_grad(input)) return Tensor();
+      return factor.to(derivative.scalar_type()) * derivative;
+    };
+    return {times(0, twice, saved[5]), times(1, twice, saved[4]), times(2, grads[0], saved[6]),
+            wants_uniform(ctx, saved[3]) ? grads[0] * saved[7] : Tensor(), Tensor()};
   }
 
   static variable_list differentiable_backward(AutogradContext *ctx, const MeshArguments &a,
@@ -341,38 +447,41 @@ struct MeshEnergy : torch::autograd::Function<MeshEnergy> {
     const Tensor &fractions = saved[0], &charges = saved[1], &influence = saved[2];
     const Tensor mesh = spread(fractions, charges, a.mesh_shape, a.order, a.window);
     const Tensor potential = convolve(mesh, influence), twice = 2 * grad;
-    Tensor by_fractions, by_charges, by_influence;
+    Tensor by_fractions, by_charges, by_influence, by_uniform;
     if (ctx->needs_input_grad(0)) {
       by_fractions = twice * interpolate_gradient(fractions, potential, charges, a.order, a.window);
     }
     if (ctx->needs_input_grad(1)) {
-      by_charges =
-          twice.to(charges.scalar_type()) * interpolate(fractions, potential, a.order, a.window);
+      by_charges = twice.to(charges.scalar_type()) *
+                   with_charge_terms(interpolate(fractions, potential, a.order, a.window), charges,
+                                     a.own, saved[3]);
     }
     if (ctx->needs_input_grad(2)) {
       by_influence = grad.to(influence.scalar_type()) * correlate(mesh, mesh);
     }
-    return {by_fractions, by_charges, by_influence, Tensor()};
+    if (wants_uniform(ctx, saved[3])) by_uniform = grad * product_of_sums(charges, charges);
+    return {by_fractions, by_charges, by_influence, by_uniform, Tensor()};
   }
 };
 
 // Without a graph nothing is kept for a backward.
 Tensor mesh_potential_autograd(LOREMD_MESH_ARGUMENTS) {
-  if (need_gradients({fractions, charges, influence})) {
-    return MeshPotential::apply(fractions, charges, influence,
-                                MeshArguments(mesh_shape, order, window, comm));
+  if (need_gradients({fractions, charges, influence, or_none(uniform)})) {
+    return MeshPotential::apply(fractions, charges, influence, uniform,
+                                MeshArguments(mesh_shape, order, window, comm, own));
   }
   at::AutoDispatchBelowADInplaceOrView below_autograd;
-  return mesh_potential(fractions, charges, influence, mesh_shape, order, window, comm);
+  return mesh_potential(fractions, charges, influence, mesh_shape, order, window, comm, own,
+                        uniform);
 }
 
 Tensor mesh_energy_autograd(LOREMD_MESH_ARGUMENTS) {
-  if (need_gradients({fractions, charges, influence})) {
-    return MeshEnergy::apply(fractions, charges, influence,
-                             MeshArguments(mesh_shape, order, window, comm));
+  if (need_gradients({fractions, charges, influence, or_none(uniform)})) {
+    return MeshEnergy::apply(fractions, charges, influence, uniform,
+                             MeshArguments(mesh_shape, order, window, comm, own));
   }
   at::AutoDispatchBelowADInplaceOrView below_autograd;
-  return mesh_energy(fractions, charges, influence, mesh_shape, order, window, comm);
+  return mesh_energy(fractions, charges, influence, mesh_shape, order, window, comm, own, uniform);
 }
 
 }  // namespace

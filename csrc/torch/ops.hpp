@@ -36,18 +36,21 @@ Tensor interpolate_gradient_directional(const Tensor &fractions, const Tensor &d
                                         const Tensor &mesh, const Tensor &charges, int64_t order,
                                         const OptionalTensor &window);
 
+// fractional.cpp: rows (n, 3) times a matrix (3, 3), as torch.mm. float64.
+Tensor row_products(const Tensor &rows, const Tensor &matrix);
+
 // mesh/convolve.hpp
 Tensor convolve(const Tensor &mesh, const Tensor &influence);
 Tensor correlate(const Tensor &a, const Tensor &b);
 
-// mesh_potential.cpp: interpolate(convolve(spread(charges))) in one op, and sum of charges times
-// it.
+// mesh_potential.cpp: interpolate(convolve(spread(charges))) in one op, with a multiple of the own
+// charge and of the sum of all; and sum of charges times it.
 Tensor mesh_potential(const Tensor &fractions, const Tensor &charges, const Tensor &influence,
                       SymIntArrayRef mesh_shape, int64_t order, const OptionalTensor &window,
-                      int64_t comm);
+                      int64_t comm, double own, const OptionalTensor &uniform);
 Tensor mesh_energy(const Tensor &fractions, const Tensor &charges, const Tensor &influence,
                    SymIntArrayRef mesh_shape, int64_t order, const OptionalTensor &window,
-                   int64_t comm);
+                   int64_t comm, double own, const OptionalTensor &uniform);
 
 // mesh/influence.hpp. `range` is the smearing, or the range of a compact splitting. `interaction`
 // (1-D float64): exponent, number of periodic directions, open axis, reach, whether the spectrum

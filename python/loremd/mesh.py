@@ -303,8 +303,11 @@ class MeshPotential(torch.nn.Module):
             start += sizes[b]
         if comm == 0 and not self.list_checked:
             self._check_list(positions, cells[0], pairs, shifts, periodic[0], sizes[0], owned)
-        sharp = self._real_space(positions, values, cells, pairs, shifts, batch, used, comm)
-        return (0.5 * (torch.cat(smooth, 0) + sharp)).to(charges.dtype)
+        potentials = smooth[0] if len(smooth) == 1 else torch.cat(smooth, 0)
+        if comm != 0 or pairs.shape[1] > 0:  # several ranks exchange charges for their pairs
+            sharp = self._real_space(positions, values, cells, pairs, shifts, batch, used, comm)
+            potentials = torch.add(potentials, sharp, alpha=0.5)
+        return potentials.to(charges.dtype)
 
     @torch.jit.export
     def energy(
@@ -327,21 +330,25 @@ class MeshPotential(torch.nn.Module):
         lattice = self._lattice(positions, cells[0], periodic, 0)
         values = charges.to(torch.float64 if self.accuracy < self.float32_floor else charges.dtype)
         settings = self._settings(lattice, positions, charges.shape[1], 0)
-        smooth = ops.mesh_energy(
+        own, uniform = self._charge_terms(values, lattice, settings, 0)
+        energy = ops.mesh_energy(
             positions,
             values,
             lattice.cell,
-            self._influence(lattice, settings, values.dtype, 0),
+            self._half_influence(lattice, settings, values.dtype, 0),
             settings.mesh,
             settings.order,
             _optional(settings.window),
+            own,
+            uniform,
         )
         if not self.list_checked:
             n = positions.shape[0]
             self._check_list(positions, cells[0], pairs, shifts, periodic, n, n)
-        rest = self._without_waves(values, lattice, settings, 0)
-        rest = rest + self._real_space(positions, values, cells, pairs, shifts, None, [settings], 0)
-        return 0.5 * (smooth + (values * rest).sum(dtype=torch.float64))
+        if pairs.shape[1] == 0:
+            return energy
+        sharp = self._real_space(positions, values, cells, pairs, shifts, None, [settings], 0)
+        return energy + 0.5 * (values * sharp).sum(dtype=torch.float64)
 
     def _chosen(
         self, cell: Tensor, n_atoms: int, channels: int
@@ -480,7 +487,7 @@ class MeshPotential(torch.nn.Module):
         )
         self.list_checked = True
 
-    def _influence(
+    def _half_influence(
         self, lattice: Lattice, settings: Settings, dtype: torch.dtype, comm: int
     ) -> Tensor:
         interaction = ops.interaction(
@@ -491,7 +498,7 @@ class MeshPotential(torch.nn.Module):
             lattice.reach,
             self.own_shape.numel() == 0,
         )
-        return ops.influence(
+        influence = ops.influence(
             lattice.cell,
             settings.mesh,
             settings.order,
@@ -499,47 +506,51 @@ class MeshPotential(torch.nn.Module):
             _optional(settings.window),
             interaction,
             comm,
-        ).to(dtype)
+        )
+        return 0.5 * influence.to(dtype)
 
     def _smooth_part(
         self, positions: Tensor, charges: Tensor, lattice: Lattice, settings: Settings, comm: int
     ) -> Tensor:
-        """All of 2V that needs no pairs, of one structure."""
-        waves = ops.mesh_potential(
+        """All of V that needs no pairs, of one structure."""
+        own, uniform = self._charge_terms(charges, lattice, settings, comm)
+        return ops.mesh_potential(
             positions,
             charges,
             lattice.cell,
-            self._influence(lattice, settings, charges.dtype, comm),
+            self._half_influence(lattice, settings, charges.dtype, comm),
             settings.mesh,
             settings.order,
             _optional(settings.window),
             comm,
+            own,
+            uniform,
         )
-        return waves + self._without_waves(charges, lattice, settings, comm)
 
-    def _without_waves(
+    def _charge_terms(
         self, charges: Tensor, lattice: Lattice, settings: Settings, comm: int
-    ) -> Tensor:
-        """What a charge sees of itself on the mesh, taken off, and the term of k = 0."""
-        own = -smooth_at_zero(self.exponent, settings.length, settings.shape) * charges
+    ) -> Tuple[float, Optional[Tensor]]:
+        """V besides the waves: what a charge sees of itself on the mesh, taken off, per charge, and
+        the term of k = 0 per sum of all charges."""
+        own = -0.5 * smooth_at_zero(self.exponent, settings.length, settings.shape)
         if lattice.periodic != 3:
-            return own
-        total = ops.sum_over_ranks(charges.to(torch.float64).sum(0), comm)
+            return own, None
         if self.exponent == 3.0:
-            self._check_neutral(charges, total, comm)
-            return own
+            self._check_neutral(charges, comm)
+            return own, None
         if self.exclusion_radius > 0.0:
-            uniform = transform_at_zero(self.exponent, settings.length)
+            at_zero = transform_at_zero(self.exponent, settings.length)
         else:
-            uniform = uniform_part(self.exponent, settings.length, settings.shape, self.cutoff)
-        density = total / torch.abs(torch.linalg.det(lattice.cell))
-        return own + (uniform * density).to(charges.dtype)
+            at_zero = uniform_part(self.exponent, settings.length, settings.shape, self.cutoff)
+        return own, 0.5 * at_zero / torch.abs(torch.linalg.det(lattice.cell))
 
-    def _check_neutral(self, charges: Tensor, total: Tensor, comm: int) -> None:
-        sizes = ops.sum_over_ranks(charges.detach().to(torch.float64).abs().sum(0), comm)
-        if bool((total.detach().abs() > 1e-6 * sizes).any()):
+    def _check_neutral(self, charges: Tensor, comm: int) -> None:
+        totals = charges.detach().to(torch.float64)
+        totals = torch.stack([totals.sum(0), totals.abs().sum(0)])
+        totals = ops.sum_over_ranks(totals, comm)
+        if bool((totals[0].abs() > 1e-6 * totals[1]).any()):
             raise ValueError(
-                f"exponent is 3 and a net charge is {float(total.detach().abs().max())}; the sum "
+                f"exponent is 3 and a net charge is {float(totals[0].abs().max())}; the sum "
                 "of 1/r^3 exists for neutral channels only"
             )
 

@@ -61,7 +61,11 @@ def _again(arguments):
 
 
 def _mesh(case):
-    return [case.fractions, case.charges, case.half_spectrum(), MESH, case.order, case.window, 0]
+    own, uniform = -0.7, torch.tensor(0.02, dtype=torch.float64)
+    return [
+        *(case.fractions, case.charges, case.half_spectrum(), MESH, case.order, case.window),
+        *(0, own, uniform),
+    ]
 
 
 def _influence(case):
@@ -120,6 +124,7 @@ ARGUMENTS = {
     ],
     "mesh_energy": _mesh,
     "mesh_energy_forward": lambda c: [*_mesh(c), True],
+    "row_products": lambda c: [c.fractions, c.metric()],
     "influence_sum": lambda c: [c.metric(), *_influence(c)],
     "influence_sum_directional": lambda c: [c.metric(), c.random(3, 3), *_influence(c)],
     "influence_sum_gradient": lambda c: [c.metric(), c.half_spectrum(), *_influence(c)],

@@ -15,24 +15,35 @@ WINDOWS = ["B-spline", "prolate"]
 ROUNDING = {torch.float64: 1e-13, torch.float32: 3e-6}
 
 
+OWN = -0.7  # multiple of the own charge
+
+
+def uniform_of(cell):
+    """Multiple of the sum of the charges."""
+    return -3.0 / torch.linalg.det(cell).abs()
+
+
 def window_of(name, order):
     return None if name == "B-spline" else ops.prolate_shape(2.5 * order)
 
 
 def potential(positions, charges, cell, order=5, window=None, shape=SHAPE):
     g = ops.influence(cell, shape, order, 0.8, window).to(charges.dtype)
-    return ops.mesh_potential(positions, charges, cell, g, shape, order, window)
+    return ops.mesh_potential(
+        positions, charges, cell, g, shape, order, window, 0, OWN, uniform_of(cell)
+    )
 
 
 def one_by_one(positions, charges, cell, order=5, window=None, shape=SHAPE):
     g = ops.influence(cell, shape, order, 0.8, window).to(charges.dtype)
     mesh = ops.convolve(ops.spread(positions, charges, cell, shape, order, window), g)
-    return ops.interpolate(positions, mesh, cell, order, window)
+    waves = ops.interpolate(positions, mesh, cell, order, window)
+    return waves + OWN * charges + uniform_of(cell).to(charges.dtype) * charges.sum(0)
 
 
 def energy(positions, charges, cell, order=5, window=None, shape=SHAPE):
     g = ops.influence(cell, shape, order, 0.8, window).to(charges.dtype)
-    return ops.mesh_energy(positions, charges, cell, g, shape, order, window)
+    return ops.mesh_energy(positions, charges, cell, g, shape, order, window, OWN, uniform_of(cell))
 
 
 def inputs(n=6, channels=3, name="triclinic", dtype=torch.float64):
@@ -233,11 +244,13 @@ class TestTorchIntegration:
         fractions = torch.rand(4, 3, generator=generator, dtype=torch.float64)
         charges = torch.rand(4, channels, generator=generator, dtype=torch.float64)
         influence = torch.rand(5, 6, 4, generator=generator, dtype=torch.float64)
-        common = ([5, 6, 7], 4, window_of(window, 4), 0)
+        uniform = torch.tensor(0.3, dtype=torch.float64)
         for differentiable in (False, True):
             given = [
-                x.clone().requires_grad_(differentiable) for x in (fractions, charges, influence)
+                x.clone().requires_grad_(differentiable)
+                for x in (fractions, charges, influence, uniform)
             ]
+            common = ([5, 6, 7], 4, window_of(window, 4), 0, OWN, given.pop())
             for name in ("mesh_potential", "mesh_energy"):
                 op = getattr(torch.ops.loremd, name).default
                 results = torch.library.opcheck(op, (*given, *common))

@@ -46,6 +46,15 @@ class ChebyshevSeries {
 
   const std::vector<double> &coefficients() const { return coefficients_; }
 
+  // Without the last terms that are below the rounding errors of fit().
+  ChebyshevSeries without_negligible() const {
+    double largest = 0;
+    for (double coefficient : coefficients_) largest = std::max(largest, std::abs(coefficient));
+    size_t terms = coefficients_.size();
+    while (terms > 1 && std::abs(coefficients_[terms - 1]) < 5e-15 * largest) --terms;
+    return {low_, high_, {coefficients_.begin(), coefficients_.begin() + terms}};
+  }
+
   // By x.
   ChebyshevSeries derivative() const {
     const int terms = static_cast<int>(coefficients_.size());

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "mesh/interpolate.hpp"
 
-#include <vector>
-
+#include "aligned_array.hpp"
 #include "mesh/contract.hpp"
+#include "mesh/window_vectors.hpp"
 
 namespace loremd {
 namespace {
 
-// sums = sum w_x w_y row, over the rows of the window
+// sums = sum w_x w_y row, over the rows of the window, along `length` values from `mesh` on
 template <int Longest, int P, class W, class Length, class T>
 LOREMD_INLINE void sum_rows(const W &window, Length length, const T *mesh, T *sums) {
   const auto &[wx, wy, wz] = window.weights;
@@ -16,7 +16,7 @@ LOREMD_INLINE void sum_rows(const W &window, Length length, const T *mesh, T *su
     using V = decltype(zero);
     V sum = zero;
     for (int ky = 0; ky < P; ++ky) {
-      const T *column = mesh + window.y[ky] + window.z + i;
+      const T *column = mesh + window.y[ky] + i;
       V along_x = zero;
       LOREMD_UNROLL
       for (int kx = 0; kx < P; ++kx) along_x += wx[kx] * load<V>(column + window.x[kx]);
@@ -28,13 +28,35 @@ LOREMD_INLINE void sum_rows(const W &window, Length length, const T *mesh, T *su
 
 template <int Longest, int P, class T, class Channels>
 LOREMD_INLINE void interpolate_atoms(const MeshCall<T> &call, Channels channels, const T *mesh,
-                                     T *values, T *workspace) {
-  const auto length = row_length<P, T>(channels);
-  RowBuffer<P, T, Channels> sums(workspace, channels);
-  for_each_window<Longest, P, 0>(
-      call, values, channels, [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
-        sum_rows<Longest, P>(window, length, mesh, sums.values);
-        contract<Longest, P>(channels, window.weights[2], sums.values, values + i * call.row());
+                                     T *values) {
+  using Vectors = WindowVectors<Longest, P, T>;
+  const auto stride = stride_of(channels);
+  const int room = Vectors::room(stride);
+  AlignedArray<T> sums(windows_together * room);
+  for_each_windows<Longest, P, 0>(
+      call, values, channels,
+      [&](const int32_t *atoms, int n, const auto *windows) LOREMD_INLINE_LAMBDA {
+        const auto contract_sums = [&](int i, const T *of_window) LOREMD_INLINE_LAMBDA {
+          contract<Longest, P>(channels, windows[i].weights[2], of_window,
+                               values + atoms[i] * call.row());
+        };
+        if constexpr (is_single<Channels>) {  // a row is one vector, wherever it starts
+          for (int i = 0; i < n; ++i) {
+            sum_rows<Longest, P>(windows[i], row_length<P, T>(channels), mesh + windows[i].z,
+                                 sums.data());
+            contract_sums(i, sums.data());
+          }
+        } else {
+          for (int i = 0; i < n; ++i) {
+            const Vectors vectors(windows[i].z, stride);
+            sum_rows<Longest, P>(windows[i], vectors.count() * Vectors::lanes,
+                                 mesh + vectors.begin * Vectors::lanes, sums.data() + i * room);
+          }
+          // only now: vectors read across the ends of some just written would wait for those
+          for (int i = 0; i < n; ++i) {
+            contract_sums(i, sums.data() + i * room + Vectors(windows[i].z, stride).offset);
+          }
+        }
       });
 }
 
@@ -68,16 +90,13 @@ template <class T>
 void interpolate(const MeshCall<T> &call, const T *mesh, T *values) {
   dispatch_window(call, [&](auto order, auto channels) {
     constexpr int P = decltype(order)::value;
-    if (call.directions) {
-      with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
+    with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
+      if (call.directions) {
         interpolate_along_directions<longest(), P>(call, mesh, values);
-      });
-    } else {
-      std::vector<T> workspace(workspace_size<P, T>(channels, 1));
-      with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
-        interpolate_atoms<longest(), P>(call, channels, mesh, values, workspace.data());
-      });
-    }
+      } else {
+        interpolate_atoms<longest(), P>(call, channels, mesh, values);
+      }
+    });
   });
 }
 

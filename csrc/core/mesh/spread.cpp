@@ -2,7 +2,9 @@
 #include "mesh/spread.hpp"
 
 #include <algorithm>
-#include <vector>
+
+#include "aligned_array.hpp"
+#include "mesh/window_vectors.hpp"
 
 namespace loremd {
 namespace {
@@ -21,23 +23,17 @@ constexpr int rows_in_registers() {
 // is the outer product of
 //
 //   plane   (P, P)                weights along x and y
-//   row     vectors from `begin` to `end` of the mesh's row, the whole ones that hold the window:
-//           weights along z times charges, zero around the window
+//   row     weights along z times charges, in the vectors of the mesh that hold them
 template <int Longest, int P, class T>
 class Column {
-  using V = typename Vector<T, Longest>::type;
-  static constexpr int lanes = Vector<T, Longest>::lanes;
-
- public:
+  using Vectors = WindowVectors<Longest, P, T>;
+  using V = typename Vectors::V;
+  static constexpr int lanes = Vectors::lanes;
   static constexpr int most_atoms = 32;
 
-  // `memory` for most_atoms * row_room(stride) values.
-  Column(int stride, T *mesh, T *memory) : stride_(stride), mesh_(mesh), rows_(memory) {}
-
-  // Room for a row, and for a vector that starts at its last point.
-  static constexpr int row_room(int stride) {
-    return ((P * stride + 2 * lanes - 2) / lanes + 1) * lanes;
-  }
+ public:
+  Column(int stride, T *mesh)
+      : room_(Vectors::room(stride)), mesh_(mesh), rows_(most_atoms * room_) {}
 
   template <class Window, class Channels>
   LOREMD_INLINE void add(const Window &window, Channels channels, const T *charges) {
@@ -47,12 +43,11 @@ class Column {
       std::copy_n(window.y, P, y_);
     }
     last_z_ = window.z;
-    const auto stride = stride_of(channels);
-    const int offset = static_cast<int>(window.z % lanes);
-    begin_[atoms_] = window.z / lanes;
-    end_[atoms_] = (window.z + P * stride + lanes - 1) / lanes;
+    const Vectors vectors(window.z, stride_of(channels));
+    begin_[atoms_] = vectors.begin;
+    end_[atoms_] = vectors.end;
     const auto &[wx, wy, wz] = window.weights;
-    fill_row(channels, offset, wz, charges, rows_ + atoms_ * row_room(stride));
+    fill_row<Longest, P>(channels, vectors.offset, wz, charges, rows_.data() + atoms_ * room_);
     for (int kx = 0; kx < P; ++kx) {
       for (int ky = 0; ky < P; ++ky) planes_[atoms_][kx * P + ky] = wx[kx] * wy[ky];
     }
@@ -82,38 +77,12 @@ class Column {
     return atoms_ > 0 && window.x[0] == x_[0] && window.y[0] == y_[0] && window.z >= last_z_;
   }
 
-  // The charges are copied to whole vectors, so that each point overwrites what the one before
-  // left behind its own channels.
-  template <class Channels>
-  LOREMD_INLINE void fill_row(Channels channels, int offset, const T *wz, const T *charges,
-                              T *row) const {
-    const auto stride = stride_of(channels);
-    const int room = row_room(stride);
-    for (int i = 0; i < room; i += lanes) store(row + i, V{});
-    if constexpr (is_single<Channels> || std::is_same_v<Channels, int>) {
-      for (int k = 0; k < P; ++k) {
-        for (int c = 0; c < channels; ++c) row[offset + k * stride + c] = wz[k] * charges[c];
-      }
-    } else {
-      constexpr std::integral_constant<int, whole_vectors<T>(Channels::value)> filled{};
-      alignas(64) T copy[filled] = {};
-      std::memcpy(copy, charges, channels * sizeof(T));
-      for (int k = 0; k < P; ++k) {
-        T *const point = row + offset + k * stride;
-        for_each_vector<T, Longest>(filled, [&](int c, auto zero) LOREMD_INLINE_LAMBDA {
-          store(point + c, wz[k] * load<decltype(zero)>(copy + c));
-        });
-      }
-    }
-  }
-
   // Sums of the atoms from `first` to `last` for R rows kx of the plane, added to the mesh.
   template <int R>
   LOREMD_INLINE void add_rows(int kx, int first, int last, int64_t vector) {
     V sums[R][P] = {};
-    const int room = row_room(stride_);
     for (int a = first; a < last; ++a) {
-      const V row = load<V>(rows_ + a * room + (vector - begin_[a]) * lanes);
+      const V row = load<V>(rows_.data() + a * room_ + (vector - begin_[a]) * lanes);
       const T *plane = planes_[a] + kx * P;
       LOREMD_UNROLL
       for (int i = 0; i < R; ++i) {
@@ -132,8 +101,9 @@ class Column {
     }
   }
 
-  const int stride_;
-  T *const mesh_, *const rows_;
+  const int room_;  // of a row, in values
+  T *const mesh_;
+  AlignedArray<T> rows_;
   int atoms_ = 0;
   int64_t x_[P], y_[P], last_z_ = 0;
   int64_t begin_[most_atoms] = {}, end_[most_atoms];
@@ -143,14 +113,7 @@ class Column {
 template <int Longest, int P, class T, class Channels>
 LOREMD_INLINE void spread_columns(const MeshCall<T> &call, Channels channels, const T *charges,
                                   T *mesh) {
-  using ColumnOf = Column<Longest, P, T>;
-  struct alignas(line_bytes) Line {
-    T values[line_bytes / sizeof(T)];
-  };
-  const int stride = stride_of(channels);
-  std::vector<Line> memory(ColumnOf::most_atoms * ColumnOf::row_room(stride) * sizeof(T) /
-                           line_bytes);
-  ColumnOf column(stride, mesh, memory.data()->values);
+  Column<Longest, P, T> column(stride_of(channels), mesh);
   for_each_window<Longest, P, 0>(call, charges, channels,
                                  [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
                                    column.add(window, channels, charges + i * call.row());

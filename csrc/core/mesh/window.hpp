@@ -97,18 +97,20 @@ struct AtomWindow {
   }
 };
 
-// Calls body(atom, window) for the atoms of a call, with vectors of up to `Longest` bytes.
-// `values`, if not null, has `count` values in each row that the body will need: sorted atoms are
-// anywhere in memory and must be fetched early. The windows of some atoms are made together, so
-// that the long chain from position to address of one overlaps with that of others.
+// The windows of so many atoms are made together, so that the long chain from position to address
+// of one overlaps with that of others.
+constexpr int windows_together = 8;
+
+// Calls body(atoms, count, their windows) for the atoms of a call, some at a time, with vectors of
+// up to `Longest` bytes. `values`, if not null, has `count` values in each row that the body will
+// need: sorted atoms are anywhere in memory and must be fetched early.
 template <int Longest, int P, int Derivatives, class T, class Body>
-LOREMD_INLINE void for_each_window(const MeshCall<T> &call, const T *values, int64_t count,
-                                   Body &&body) {
-  constexpr int64_t together = 8;
-  AtomWindow<P, T, Derivatives> windows[together];
-  for (int64_t begin = 0; begin < call.atoms; begin += together) {
-    const int64_t end = std::min(begin + together, call.atoms);
-    for (int64_t v = end; v < std::min(end + together, call.atoms); ++v) {
+LOREMD_INLINE void for_each_windows(const MeshCall<T> &call, const T *values, int64_t count,
+                                    Body &&body) {
+  AtomWindow<P, T, Derivatives> windows[windows_together];
+  for (int64_t begin = 0; begin < call.atoms; begin += windows_together) {
+    const int64_t end = std::min(begin + windows_together, call.atoms);
+    for (int64_t v = end; v < std::min(end + windows_together, call.atoms); ++v) {
       const double *fraction = call.fractions + 3 * call.visit[v];
       const T *value = values + call.visit[v] * call.row();
       __builtin_prefetch(fraction);
@@ -119,8 +121,20 @@ LOREMD_INLINE void for_each_window(const MeshCall<T> &call, const T *values, int
     for (int64_t v = begin; v < end; ++v) {
       windows[v - begin].template set<Longest>(call, call.visit[v]);
     }
-    for (int64_t v = begin; v < end; ++v) body(call.visit[v], windows[v - begin]);
+    body(call.visit + begin, static_cast<int>(end - begin), windows);
   }
+}
+
+// The same for one atom after the other: body(atom, window).
+template <int Longest, int P, int Derivatives, class T, class Body>
+LOREMD_INLINE void for_each_window(const MeshCall<T> &call, const T *values, int64_t count,
+                                   Body &&body) {
+  for_each_windows<Longest, P, Derivatives>(call, values, count,
+                                            [&](const int32_t *atoms, int n, const auto *windows)
+                                                LOREMD_INLINE_LAMBDA {
+                                                  for (int i = 0; i < n; ++i)
+                                                    body(atoms[i], windows[i]);
+                                                });
 }
 
 // The number of channels is an int or a std::integral_constant: one piece of code serves any, and

@@ -59,7 +59,7 @@ __all__ = [
 
 def fractional(positions: Tensor, cell: Tensor) -> Tensor:
     """Positions (n, 3) in units of the cell vectors (3, 3): (n, 3), float64."""
-    return positions @ torch.linalg.inv(cell)
+    return torch.ops.loremd.row_products(positions, torch.linalg.inv(cell))
 
 
 def spread(
@@ -181,16 +181,27 @@ def mesh_potential(
     order: int,
     window: Optional[Tensor] = None,
     comm: int = 0,
+    own: float = 0.0,
+    uniform: Optional[Tensor] = None,
 ) -> Tensor:
     """interpolate(convolve(spread(charges))) in one op: (n, C), dtype of the charges.
 
     Shapes as in these three; influence has the dtype of the charges. Several times faster than one
     after the other, forward and backward, and no mesh outlives the call. Symmetric in the charges.
+    Added are `own` times the charge itself and `uniform`, a float64 number, times the sum of all.
     With `comm`, see :func:`halo_exchange`, each rank gives its atoms and holds a part of the mesh;
     second derivatives are those of a single process.
     """
     return torch.ops.loremd.mesh_potential(
-        fractional(positions, cell), charges, influence, mesh_shape, order, window, comm
+        fractional(positions, cell),
+        charges,
+        influence,
+        mesh_shape,
+        order,
+        window,
+        comm,
+        own,
+        uniform,
     )
 
 
@@ -211,6 +222,8 @@ def mesh_energy(
     mesh_shape: List[int],
     order: int,
     window: Optional[Tensor] = None,
+    own: float = 0.0,
+    uniform: Optional[Tensor] = None,
 ) -> Tensor:
     """Sum over atoms and channels of charges * mesh_potential, float64, in one convolution.
 
@@ -218,7 +231,7 @@ def mesh_energy(
     :func:`mesh_potential` and its backward, for charges that are inputs and not learned.
     """
     return torch.ops.loremd.mesh_energy(
-        fractional(positions, cell), charges, influence, mesh_shape, order, window
+        fractional(positions, cell), charges, influence, mesh_shape, order, window, 0, own, uniform
     )
 
 

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "mesh/charge_terms.hpp"
+
+#include <vector>
+
+#include "simd.hpp"
+
+namespace loremd {
+namespace {
+
+// So many rows are one run that is as long as several vectors, whatever the number of channels.
+constexpr int64_t rows_together = 16;
+
+}  // namespace
+
+template <class T>
+LOREMD_CLONES void add_totals(int64_t atoms, int channels, const T *charges, double *totals) {
+  if (channels == 0) return;
+  const int64_t length = rows_together * channels, values = atoms * channels;
+  std::vector<double> sums(length);
+  int64_t begin = 0;
+  for (; begin + length <= values; begin += length) {
+    for (int64_t i = 0; i < length; ++i) sums[i] += charges[begin + i];
+  }
+  for (int64_t i = 0; i < values - begin; ++i) sums[i] += charges[begin + i];
+  for (int64_t i = 0; i < length; ++i) totals[i % channels] += sums[i];
+}
+
+template <class T>
+LOREMD_CLONES void add_charge_terms(int64_t atoms, int channels, const T *charges, double own,
+                                    const double *background, T *values) {
+  if (channels == 0) return;
+  const int64_t length = rows_together * channels, all = atoms * channels;
+  std::vector<T> along(length);
+  for (int64_t i = 0; i < length; ++i) along[i] = static_cast<T>(background[i % channels]);
+  const T factor = static_cast<T>(own);
+  const T *const __restrict row = along.data();
+  for (int64_t begin = 0; begin < all; begin += length) {
+    const int64_t count = begin + length <= all ? length : all - begin;
+    for (int64_t i = 0; i < count; ++i) values[begin + i] += factor * charges[begin + i] + row[i];
+  }
+}
+
+#define LOREMD_INSTANTIATE(T)                                  \
+  template void add_totals(int64_t, int, const T *, double *); \
+  template void add_charge_terms(int64_t, int, const T *, double, const double *, T *);
+LOREMD_INSTANTIATE(float)
+LOREMD_INSTANTIATE(double)
+#undef LOREMD_INSTANTIATE
+
+}  // namespace loremd

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What a potential has besides the waves of the mesh: a multiple of the own charge, and of all
+// charges together.
+#pragma once
+
+#include <cstdint>
+
+namespace loremd {
+
+// totals(c) += sum_i charges(i, c),  charges (atoms, channels)
+template <class T>
+void add_totals(int64_t atoms, int channels, const T *charges, double *totals);
+
+// values(i, c) += own charges(i, c) + background(c)
+template <class T>
+void add_charge_terms(int64_t atoms, int channels, const T *charges, double own,
+                      const double *background, T *values);
+
+}  // namespace loremd
