@@ -84,9 +84,10 @@ class CompactSplitting : public CompactSpectrum<ChebyshevSeries> {
     end = last * last;
     // F is an entire function of k^2
     const int terms = 24 + static_cast<int>(0.6 * last * range);
-    transform = ChebyshevSeries::fit(
-                    [&](double x) { return shape.cosine_transform(sqrt(x) * range); }, 0, end, terms)
-                    .without_negligible();
+    transform =
+        ChebyshevSeries::fit([&](double x) { return shape.cosine_transform(sqrt(x) * range); }, 0,
+                             end, terms)
+            .without_negligible();
     slope = transform.derivative();
     curvature = slope.derivative();
   }
