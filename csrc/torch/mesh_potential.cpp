@@ -99,6 +99,10 @@ Tensor add_charge_terms(const Tensor &charges, double own, const OptionalTensor 
                         int64_t comm, Tensor &values) {
   const bool has_uniform = uniform && uniform->defined();
   if (!has_uniform && own == 0.0) return {};
+  TORCH_CHECK_VALUE(!has_uniform || (uniform->dim() == 0 && uniform->scalar_type() == at::kDouble),
+                    "loremd::mesh_potential: expected uniform to be one number of dtype float64, "
+                    "got shape ",
+                    uniform->sizes(), " and dtype ", uniform->scalar_type());
   const Tensor total = has_uniform ? total_charges(charges, comm) : Tensor();
   if (!values.device().is_cpu()) {
     values.add_(charges, own);

@@ -373,6 +373,8 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("error", "message", "changes"),
         [
+            (ValueError, "expected uniform to be one number", {"uniform": torch.ones(2).double()}),
+            (ValueError, "got shape .* and dtype Float", {"uniform": torch.tensor(1.0)}),
             (ValueError, "order is 2; allowed: 3 to 10", {"order": 2}),
             (ValueError, "order is 11; allowed: 3 to 10", {"order": 11}),
             (ValueError, "mesh 8 x 9 x 10 is too coarse for order 9", {"order": 9}),
