@@ -27,7 +27,7 @@ Tensor row_products_kernel(const Tensor &rows, const Tensor &matrix) {
   check_devices(op, {&rows, &matrix});
   if (!rows.device().is_cpu()) return rows.mm(matrix);
   const Tensor from = rows.contiguous(), with = matrix.contiguous();
-  Tensor products = empty_mesh(rows.numel(), rows.options()).view(rows.sizes());
+  Tensor products = empty_large(rows.sizes(), rows.options());
   const double *r = from.const_data_ptr<double>(), *m = with.const_data_ptr<double>();
   double *p = products.mutable_data_ptr<double>();
   at::parallel_for(0, rows.size(0), rows_per_task, [&](int64_t begin, int64_t end) {

@@ -31,6 +31,11 @@ inline at::Tensor empty_mesh(int64_t values, const at::TensorOptions &options) {
   return mesh;
 }
 
+// The same for results as large as that, of any shape.
+inline at::Tensor empty_large(at::IntArrayRef sizes, const at::TensorOptions &options) {
+  return empty_mesh(c10::multiply_integers(sizes), options).view(sizes);
+}
+
 // Where meshes stay between the calls of this thread.
 inline std::array<at::Tensor, 2> &kept_meshes() {
   thread_local std::array<at::Tensor, 2> kept;

@@ -185,7 +185,7 @@ Tensor spread_any(const Arguments &arguments, const Tensor &charges, at::IntArra
   if constexpr (device_kernels) {
     if (on_device(charges)) return spread_on_device(arguments, q, mesh_shape);
   }
-  Tensor mesh = empty_mesh(nx * ny * nz * channels, charges.options()).view({nx, ny, nz, channels});
+  Tensor mesh = empty_large({nx, ny, nz, channels}, charges.options());
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "spread", [&] {
     run_core(op, [&] {
       const auto call = arguments.call<scalar_t>(mesh_shape, charges.size(1));

@@ -93,16 +93,19 @@ Tensor total_charges(const Tensor &charges, int64_t comm) {
   return sum_over_ranks(totals, comm);
 }
 
+void check_uniform(const char *op, const OptionalTensor &uniform) {
+  if (!uniform || !uniform->defined()) return;
+  TORCH_CHECK_VALUE(uniform->dim() == 0 && uniform->scalar_type() == at::kDouble, "loremd::", op,
+                    ": expected uniform to be one number of dtype float64, got shape ",
+                    uniform->sizes(), " and dtype ", uniform->scalar_type());
+}
+
 // values += own charges + uniform (sum of the charges); returns that sum, undefined where there is
 // no `uniform`. All ranks call it together.
 Tensor add_charge_terms(const Tensor &charges, double own, const OptionalTensor &uniform,
                         int64_t comm, Tensor &values) {
   const bool has_uniform = uniform && uniform->defined();
   if (!has_uniform && own == 0.0) return {};
-  TORCH_CHECK_VALUE(!has_uniform || (uniform->dim() == 0 && uniform->scalar_type() == at::kDouble),
-                    "loremd::mesh_potential: expected uniform to be one number of dtype float64, "
-                    "got shape ",
-                    uniform->sizes(), " and dtype ", uniform->scalar_type());
   const Tensor total = has_uniform ? total_charges(charges, comm) : Tensor();
   if (!values.device().is_cpu()) {
     values.add_(charges, own);
@@ -139,10 +142,10 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
         on_host(uniform), with_field, with_spectrum);
     return {values.to(charges.device()), field.to(charges.device()), spectrum.to(charges.device())};
   }
+  check_uniform("mesh_potential", uniform);
   const int64_t n = charges.size(0), channels = charges.size(1);
-  Tensor values = empty_mesh(n * channels, charges.options()).view({n, channels});
-  Tensor field = with_field ? empty_mesh(3 * n * channels, charges.options()).view({n, 3, channels})
-                            : none(charges);
+  Tensor values = empty_large({n, channels}, charges.options());
+  Tensor field = with_field ? empty_large({n, 3, channels}, charges.options()) : none(charges);
   Tensor spectrum;
   most_mesh_bytes() = 0;
   with_meshes("mesh_potential", fractions, charges, influence, mesh_shape, order, window, comm,
@@ -185,13 +188,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward_kernel(
     return {by_fractions.to(charges.device()), by_charges.to(charges.device()),
             by_influence.to(charges.device()), by_uniform.to(charges.device())};
   }
+  check_uniform(op, uniform);
   check_shape(op, "grad", grad, charges.size(0), charges.size(1));
   check_dtype(op, "grad", grad, charges.scalar_type());
-  Tensor by_charges = empty_mesh(charges.numel(), charges.options()).view(charges.sizes());
-  Tensor by_fractions =
-      field.dim() == 3
-          ? empty_mesh(fractions.numel(), fractions.options()).view(fractions.sizes()).zero_()
-          : none(fractions);
+  Tensor by_charges = empty_large(charges.sizes(), charges.options());
+  Tensor by_fractions = field.dim() == 3
+                            ? empty_large(fractions.sizes(), fractions.options()).zero_()
+                            : none(fractions);
   Tensor by_influence = none(influence), by_uniform = none(fractions);
   with_meshes(op, fractions, charges, influence, mesh_shape, order, window, comm,
               [&](auto &meshes) {
@@ -226,9 +229,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_kernel(
     double own, const OptionalTensor &uniform, bool with_correlation) {
   TORCH_CHECK_VALUE(comm == 0, "loremd::mesh_energy runs in one process: comm must be 0, got ",
                     comm, "; use mesh_potential");
-  Tensor values = empty_mesh(charges.numel(), charges.options()).view(charges.sizes());
-  Tensor gradient =
-      empty_mesh(fractions.numel(), fractions.options()).view(fractions.sizes()).zero_();
+  check_uniform("mesh_energy", uniform);
+  Tensor values = empty_large(charges.sizes(), charges.options());
+  Tensor gradient = empty_large(fractions.sizes(), fractions.options()).zero_();
   Tensor correlation =
       with_correlation ? at::zeros(influence.sizes(), influence.options()) : none(influence);
   with_meshes("mesh_energy", fractions, charges, influence, mesh_shape, order, window, comm,

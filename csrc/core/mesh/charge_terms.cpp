@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "mesh/charge_terms.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "simd.hpp"
@@ -16,13 +17,12 @@ constexpr int64_t rows_together = 16;
 template <class T>
 LOREMD_CLONES void add_totals(int64_t atoms, int channels, const T *charges, double *totals) {
   if (channels == 0) return;
-  const int64_t length = rows_together * channels, values = atoms * channels;
+  const int64_t length = rows_together * channels, all = atoms * channels;
   std::vector<double> sums(length);
-  int64_t begin = 0;
-  for (; begin + length <= values; begin += length) {
-    for (int64_t i = 0; i < length; ++i) sums[i] += charges[begin + i];
+  for (int64_t begin = 0; begin < all; begin += length) {
+    const int64_t count = std::min(length, all - begin);
+    for (int64_t i = 0; i < count; ++i) sums[i] += charges[begin + i];
   }
-  for (int64_t i = 0; i < values - begin; ++i) sums[i] += charges[begin + i];
   for (int64_t i = 0; i < length; ++i) totals[i % channels] += sums[i];
 }
 
@@ -36,7 +36,7 @@ LOREMD_CLONES void add_charge_terms(int64_t atoms, int channels, const T *charge
   const T factor = static_cast<T>(own);
   const T *const __restrict row = along.data();
   for (int64_t begin = 0; begin < all; begin += length) {
-    const int64_t count = begin + length <= all ? length : all - begin;
+    const int64_t count = std::min(length, all - begin);
     for (int64_t i = 0; i < count; ++i) values[begin + i] += factor * charges[begin + i] + row[i];
   }
 }
