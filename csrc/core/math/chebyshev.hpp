@@ -68,9 +68,11 @@ class ChebyshevSeries {
     return {low_, high_, slopes};
   }
 
-  double value(double x) const {
+  // At one x or a vector of them.
+  template <class V>
+  LOREMD_HOST_DEVICE V value(const V &x) const {
     return clenshaw(coefficients_.data(), static_cast<int>(coefficients_.size()),
-                    scale_ * (x - low_) - 1);
+                    V(scale_ * (x - low_) - 1));
   }
 
   // s = scale (x - low) - 1
@@ -102,8 +104,9 @@ struct FixedSeries {
           most_terms);
     std::copy(series.coefficients().begin(), series.coefficients().end(), coefficients);
   }
-  LOREMD_HOST_DEVICE double value(double x) const {
-    return clenshaw(coefficients, terms, scale * (x - low) - 1);
+  template <class V>
+  LOREMD_HOST_DEVICE V value(const V &x) const {
+    return clenshaw(coefficients, terms, V(scale * (x - low) - 1));
   }
 };
 

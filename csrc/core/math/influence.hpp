@@ -6,14 +6,18 @@
 //     G(k) = sum_m U(k_m)^2 R(k_m) / (sum_m U(k_m)^2)^2,       k_m = k + m times the mesh's own k,
 // (Ballenegger, Cerda, Holm 2012, DOI 10.1021/ct2001792, their eq. for analytic differentiation).
 //
-// A splitting gives R and its derivatives by x = k^2, and the x beyond which R is nothing.
+// A splitting gives R and its derivatives by x = k^2, the x beyond which R is nothing, and whether
+// R takes vectors of x on the CPU (simd.hpp).
 #pragma once
 
 #include <math.h>
 
+#include <type_traits>
+
 #include "../host_device.hpp"
 #include "chebyshev.hpp"
 #include "even_series.hpp"
+#include "exponential.hpp"
 #include "gamma.hpp"
 #include "matrix.hpp"
 #include "window_transform.hpp"
@@ -25,13 +29,15 @@ constexpr double negligible_exponent = 50;
 
 // 1/r: R(k) = 4 pi / k^2 exp(-smearing^2 k^2 / 2).
 struct GaussianSplitting {
+  static constexpr bool in_vectors = true;
   double smearing;
 
   LOREMD_HOST_DEVICE double largest() const {
     return 2 * negligible_exponent / (smearing * smearing);
   }
-  LOREMD_HOST_DEVICE double value(double x) const {
-    return 4 * pi / x * exp(-0.5 * smearing * smearing * x);
+  template <class V>
+  LOREMD_HOST_DEVICE V value(const V &x) const {
+    return 4 * pi / x * decay<double>(0.5 * smearing * smearing * x);
   }
   LOREMD_HOST_DEVICE double first(double x) const {
     return -value(x) * (1 / x + 0.5 * smearing * smearing);
@@ -45,6 +51,7 @@ struct GaussianSplitting {
 // 1/r^p: R(k) = pi^(3/2) 2^(3-p) / Gamma(p/2) x^-a Gamma(a, smearing^2 x / 2), a = (3 - p) / 2
 // (Williams 1971, DOI 10.1107/S0567739471000998).
 struct PowerSplitting {
+  static constexpr bool in_vectors = false;
   GammaTail tail;
   double scale;
 
@@ -62,11 +69,15 @@ struct PowerSplitting {
 // range) with the cosine transform F of the shape, a Chebyshev series of k^2 with its derivatives.
 template <class Series>
 struct CompactSpectrum {
+  static constexpr bool in_vectors = true;
   double end;  // `largest`
   Series transform, slope, curvature;
 
   LOREMD_HOST_DEVICE double largest() const { return end; }
-  LOREMD_HOST_DEVICE double value(double x) const { return 4 * pi / x * transform.value(x); }
+  template <class V>
+  LOREMD_HOST_DEVICE V value(const V &x) const {
+    return 4 * pi / x * transform.value(x);
+  }
   LOREMD_HOST_DEVICE double first(double x) const {
     return 4 * pi / x * (slope.value(x) - transform.value(x) / x);
   }
@@ -196,6 +207,9 @@ template <class Splitting, class Cut>
 struct Interaction {
   Splitting splitting;
   Cut cut;
+
+  // The value is that of the splitting, which takes vectors, too.
+  static constexpr bool in_vectors = Splitting::in_vectors && std::is_same<Cut, Periodic>::value;
 
   LOREMD_HOST_DEVICE double value(double x, double kz) const {
     return splitting.value(x) * cut.value(x, kz);

@@ -8,32 +8,37 @@
 #include "dispatch.hpp"
 #include "math/matrix.hpp"
 #include "mesh/interaction.hpp"
+#include "simd.hpp"
 
 namespace loremd {
 namespace {
 
-// Per frequency of one axis: its aliases -range .. range, their window power, and the sum of the
-// window power over all aliases.
+// The aliases -range .. range of each frequency of one axis. The rows end in room for a vector.
 struct AxisTable {
-  int n, range, aliases;
-  std::vector<int> frequency;       // (n)
-  std::vector<double> power;        // (n, aliases)
-  std::vector<double> total_power;  // (n)
+  int n, range, aliases, row;
+  std::vector<double> frequency;  // (aliases, row)
+  std::vector<double> weight;  // (aliases, row) window power over its squared sum over all aliases
 
   AxisTable(int64_t points, int range, const WindowTransform &window)
-      : n(static_cast<int>(points)), range(range), aliases(2 * range + 1) {
+      : n(static_cast<int>(points)),
+        range(range),
+        aliases(2 * range + 1),
+        row(n + Vector<double, 64>::lanes),
+        frequency(aliases * row),
+        weight(aliases * row) {
     for (int index = 0; index < n; ++index) {
-      const int f = static_cast<int>(mesh_frequency(index, n));
-      frequency.push_back(f);
-      for (int m = -range; m <= range; ++m) power.push_back(window.power(double(f) / n + m));
-      total_power.push_back(window.power_sum(double(f) / n));
+      const auto own = static_cast<double>(mesh_frequency(index, n));
+      const double norm = std::pow(window.power_sum(own / n), -2);
+      for (int alias = 0; alias < aliases; ++alias) {
+        const double f = own + double(alias - range) * n;
+        frequency[alias * row + index] = f;
+        weight[alias * row + index] = norm * window.power(f / n);
+      }
     }
   }
 
-  double alias_frequency(int index, int alias) const {
-    return frequency[index] + double(alias - range) * n;
-  }
-  double alias_power(int index, int alias) const { return power[aliases * index + alias]; }
+  const double *frequencies(int alias) const { return frequency.data() + alias * row; }
+  const double *weights(int alias) const { return weight.data() + alias * row; }
 };
 
 std::array<int, 3> alias_ranges(const InfluenceCall &call, double largest_k) {
@@ -52,57 +57,114 @@ std::array<int, 3> alias_ranges(const InfluenceCall &call, double largest_k) {
   return ranges;
 }
 
-// A row of aliases along z: those of one mesh frequency (x, y), shifted by (ax, ay), have
-//   k^2 = constant + linear f_z + square f_z^2.
-struct AliasRow {
-  double fx, fy, weight, constant, linear;
+// The same alias of all frequencies of a row. That of frequency fz has
+//   k^2 = constant + fz (linear + square fz).
+struct AliasRun {
+  double fx, fy, weight;       // of x and y
+  const double *fz, *weights;  // (frequencies of the row)
+  double constant, linear, square;
+
+  template <class V>
+  LOREMD_INLINE V k_squared(const V &f) const {
+    return constant + f * (linear + square * f);
+  }
+
+  // The least k^2 for any frequency from `low` to `high`.
+  double least(double low, double high) const {
+    return k_squared(std::clamp(-linear / (2 * square), low, high));
+  }
 };
 
-// Calls body(index in the frequencies of the call, alias) for the aliases of all of them but k = 0
-// whose k^2 is not beyond `limit`. Most rows of aliases have none and are left out at once.
-template <class Body>
-void for_each_alias(const InfluenceCall &call, double limit, Body &&body) {
-  const auto ranges = alias_ranges(call, std::sqrt(limit));
-  const WindowTransform window(call.order, call.window);
-  const AxisTable tx(call.points[0], ranges[0], window);
-  const AxisTable ty(call.points[1], ranges[1], window);
-  const AxisTable tz(call.points[2], ranges[2], window);
-  double metric[9];
-  for (int i = 0; i < 9; ++i) metric[i] = four_pi_squared * call.metric[i];
-  const double square = metric[8];
-  const Box box = call.frequencies();
-  int64_t k = 0;
-  std::vector<AliasRow> rows;
-  for (int x = int(box.begin[0]); x < box.end[0]; ++x) {
-    for (int y = int(box.begin[1]); y < box.end[1]; ++y) {
-      rows.clear();
-      for (int ax = 0; ax < tx.aliases; ++ax) {
-        for (int ay = 0; ay < ty.aliases; ++ay) {
-          const double f[3] = {tx.alias_frequency(x, ax), ty.alias_frequency(y, ay), 0};
-          const double constant = metric_product(metric, f);
-          const double linear = (metric[2] + metric[6]) * f[0] + (metric[5] + metric[7]) * f[1];
-          const double smallest = constant - linear * linear / (4 * square);
-          if (smallest > limit) continue;
-          rows.push_back(
-              {f[0], f[1], tx.alias_power(x, ax) * ty.alias_power(y, ay), constant, linear});
-        }
-      }
-      for (int z = int(box.begin[2]); z < box.end[2]; ++z, ++k) {
-        if (x == 0 && y == 0 && z == 0) continue;
-        const double total = tx.total_power[x] * ty.total_power[y] * tz.total_power[z];
-        const double norm = 1 / (total * total);
-        for (const AliasRow &row : rows) {
-          for (int az = 0; az < tz.aliases; ++az) {
-            const double fz = tz.alias_frequency(z, az);
-            const double k_squared = row.constant + fz * (row.linear + fz * square);
-            if (k_squared > limit) continue;
-            body(k,
-                 Alias{{row.fx, row.fy, fz}, k_squared, norm * row.weight * tz.alias_power(z, az)});
-          }
-        }
+// Frequencies that follow each other along z, and those of their aliases that matter.
+struct FrequencyRow {
+  int64_t first;  // in the frequencies of the call
+  int count = 0;
+  double limit;  // of k^2; beyond it a frequency of a run does not matter
+  std::vector<AliasRun> runs{};
+
+  // Calls body(index in the frequencies of the call, alias).
+  template <class Body>
+  void for_each_alias(Body &&body) const {
+    for (const AliasRun &run : runs) {
+      for (int i = 0; i < count; ++i) {
+        const double k_squared = run.k_squared(run.fz[i]);
+        if (k_squared > limit) continue;
+        body(first + i, Alias{{run.fx, run.fy, run.fz[i]}, k_squared, run.weight * run.weights[i]});
       }
     }
   }
+};
+
+// Calls body(row) for all frequencies but k = 0.
+template <class Body>
+void for_each_row(const InfluenceCall &call, double limit, Body &&body) {
+  const auto ranges = alias_ranges(call, std::sqrt(limit));
+  const Box box = call.frequencies();
+  if (box.points() == 0) return;
+  const WindowTransform window(call.order, call.window);
+  const AxisTable tx(call.points[0], ranges[0], window);
+  const auto table_or = [&](int a, const AxisTable &other) {
+    return other.n == call.points[a] && other.range == ranges[a]
+               ? other
+               : AxisTable(call.points[a], ranges[a], window);
+  };
+  const AxisTable ty = table_or(1, tx), tz = table_or(2, ty);
+  std::vector<std::array<double, 2>> spans;  // of the frequencies along z, by alias
+  for (int az = 0; az < tz.aliases; ++az) {
+    const double *f = tz.frequencies(az);
+    const auto [low, high] = std::minmax_element(f + box.begin[2], f + box.end[2]);
+    spans.push_back({*low, *high});
+  }
+  double metric[9];
+  for (int i = 0; i < 9; ++i) metric[i] = four_pi_squared * call.metric[i];
+  FrequencyRow row{0, 0, limit};
+  for (int64_t x = box.begin[0]; x < box.end[0]; ++x) {
+    for (int64_t y = box.begin[1]; y < box.end[1]; ++y) {
+      int64_t z = box.begin[2];
+      if (x == 0 && y == 0 && z == 0) ++z, ++row.first;  // k = 0
+      row.count = static_cast<int>(box.end[2] - z);
+      row.runs.clear();
+      for (int ax = 0; ax < tx.aliases; ++ax) {
+        for (int ay = 0; ay < ty.aliases; ++ay) {
+          const double f[3] = {tx.frequencies(ax)[x], ty.frequencies(ay)[y], 0};
+          AliasRun run{f[0],
+                       f[1],
+                       tx.weights(ax)[x] * ty.weights(ay)[y],
+                       nullptr,
+                       nullptr,
+                       metric_product(metric, f),
+                       (metric[2] + metric[6]) * f[0] + (metric[5] + metric[7]) * f[1],
+                       metric[8]};
+          for (int az = 0; az < tz.aliases; ++az) {
+            run.fz = tz.frequencies(az) + z;
+            run.weights = tz.weights(az) + z;
+            if (run.least(spans[az][0], spans[az][1]) <= limit) row.runs.push_back(run);
+          }
+        }
+      }
+      body(row);
+      row.first += row.count;
+    }
+  }
+}
+
+// influence(k) = sum of the values over the aliases, whole vectors of frequencies at a time.
+template <class Splitting>
+void sum_values(const Splitting &splitting, const FrequencyRow &row, double *influence) {
+  with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
+    using V = typename Vector<double, longest()>::type;
+    constexpr int lanes = Vector<double, longest()>::lanes;
+    const V limit = V{} + row.limit;
+    for (int i = 0; i < row.count; i += lanes) {
+      V sum{};
+      for (const AliasRun &run : row.runs) {
+        const V x = run.k_squared(load<V>(run.fz + i));
+        const V value = splitting.value(x > limit ? limit : x);
+        sum += x > limit ? V{} : run.weight * load<V>(run.weights + i) * value;
+      }
+      std::memcpy(influence + row.first + i, &sum, std::min(lanes, row.count - i) * sizeof(double));
+    }
+  });
 }
 
 // k along the open axis; 0 where it does not matter.
@@ -143,8 +205,14 @@ void influence_sum(const InfluenceCall &call, double *influence) {
   const Box box = call.frequencies();
   std::fill_n(influence, box.points(), 0.0);
   with_interaction(call.smooth, [&](const auto &interaction) {
-    for_each_alias(call, interaction.splitting.largest(), [&](int64_t k, const Alias &alias) {
-      influence[k] += interaction.term(alias, kz(alias), call.direction);
+    const auto &splitting = interaction.splitting;
+    for_each_row(call, splitting.largest(), [&](const FrequencyRow &row) {
+      if constexpr (interaction.in_vectors) {
+        if (!call.direction) return sum_values(splitting, row, influence);
+      }
+      row.for_each_alias([&](int64_t k, const Alias &alias) {
+        influence[k] += interaction.term(alias, kz(alias), call.direction);
+      });
     });
     // U is 1 at k = 0 and 0 at its aliases, but for what a window of another shape leaves there
     double limit = 0;
@@ -158,11 +226,13 @@ void influence_sum_gradient(const InfluenceCall &call, const double *weights, do
   const OpenComponent kz(call);
   std::fill_n(gradient, 9, 0.0);
   with_interaction(call.smooth, [&](const auto &interaction) {
-    for_each_alias(call, interaction.splitting.largest(), [&](int64_t k, const Alias &alias) {
-      const double factor = weights[k] * interaction.slope(alias, kz(alias), call.direction);
-      for (int a = 0; a < 3; ++a) {
-        for (int b = 0; b < 3; ++b) gradient[3 * a + b] += factor * alias.f[a] * alias.f[b];
-      }
+    for_each_row(call, interaction.splitting.largest(), [&](const FrequencyRow &row) {
+      row.for_each_alias([&](int64_t k, const Alias &alias) {
+        const double factor = weights[k] * interaction.slope(alias, kz(alias), call.direction);
+        for (int a = 0; a < 3; ++a) {
+          for (int b = 0; b < 3; ++b) gradient[3 * a + b] += factor * alias.f[a] * alias.f[b];
+        }
+      });
     });
   });
 }
