@@ -191,6 +191,24 @@ LOREMD_INLINE void set_zero(Length length, T *target) {
   std::memset(target, 0, sizeof(T) * static_cast<int>(length));
 }
 
+// The lanes of both halves, in registers.
+template <class V, class H, int... Lanes>
+LOREMD_INLINE V join(const H &first, const H &second, std::integer_sequence<int, Lanes...>) {
+#if defined(__clang__) || __GNUC__ >= 12
+  return __builtin_shufflevector(first, second, Lanes...);
+#else
+  V both;
+  std::memcpy(&both, &first, sizeof(H));
+  std::memcpy(reinterpret_cast<char *>(&both) + sizeof(H), &second, sizeof(H));
+  return both;
+#endif
+}
+template <class V, class H>
+LOREMD_INLINE V join(const H &first, const H &second) {
+  constexpr int lanes = sizeof(V) / sizeof(first[0]);
+  return join<V>(first, second, std::make_integer_sequence<int, lanes>{});
+}
+
 // The sum of the lanes, by halves.
 template <int Bytes, int Half = 0, class V>
 LOREMD_INLINE auto sum_of_lanes(const V &sums) {

@@ -30,10 +30,14 @@ class Column {
   using V = typename Vectors::V;
   static constexpr int lanes = Vectors::lanes;
   static constexpr int most_atoms = 32;
+  static constexpr std::integral_constant<int, window_lanes(P)> weight_lanes{};
 
  public:
   Column(int stride, T *mesh)
-      : room_(Vectors::room(stride)), mesh_(mesh), rows_(most_atoms * room_) {}
+      : room_(Vectors::room(stride)),
+        mesh_(mesh),
+        rows_(most_atoms * room_),
+        planes_(most_atoms * P * P + weight_lanes) {}
 
   template <class Window, class Channels>
   LOREMD_INLINE void add(const Window &window, Channels channels, const T *charges) {
@@ -48,8 +52,12 @@ class Column {
     end_[atoms_] = vectors.end;
     const auto &[wx, wy, wz] = window.weights;
     fill_row<Longest, P>(channels, vectors.offset, wz, charges, rows_.data() + atoms_ * room_);
+    T *const plane = planes_.data() + atoms_ * P * P;
+    // each row overwrites what the one before left behind its own
     for (int kx = 0; kx < P; ++kx) {
-      for (int ky = 0; ky < P; ++ky) planes_[atoms_][kx * P + ky] = wx[kx] * wy[ky];
+      for_each_vector<T, Longest>(weight_lanes, [&](int k, auto zero) LOREMD_INLINE_LAMBDA {
+        store(plane + kx * P + k, wx[kx] * load<decltype(zero)>(wy + k));
+      });
     }
     ++atoms_;
   }
@@ -83,7 +91,7 @@ class Column {
     V sums[R][P] = {};
     for (int a = first; a < last; ++a) {
       const V row = load<V>(rows_.data() + a * room_ + (vector - begin_[a]) * lanes);
-      const T *plane = planes_[a] + kx * P;
+      const T *plane = planes_.data() + a * P * P + kx * P;
       LOREMD_UNROLL
       for (int i = 0; i < R; ++i) {
         LOREMD_UNROLL
@@ -103,11 +111,10 @@ class Column {
 
   const int room_;  // of a row, in values
   T *const mesh_;
-  AlignedArray<T> rows_;
+  AlignedArray<T> rows_, planes_;
   int atoms_ = 0;
   int64_t x_[P], y_[P], last_z_ = 0;
   int64_t begin_[most_atoms] = {}, end_[most_atoms];
-  alignas(64) T planes_[most_atoms][P * P];
 };
 
 template <int Longest, int P, class T, class Channels>

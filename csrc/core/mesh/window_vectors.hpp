@@ -43,10 +43,7 @@ LOREMD_INLINE auto load_first(const T *from) {
     typename Vector<LaneNumber<T>, Longest / 2>::type shifted;
     for (int k = 0; k < half; ++k) shifted[k] = k < Count - half ? k + 2 * half - Count : half;
     const H second = __builtin_shuffle(last, H{}, shifted);
-    V both;
-    std::memcpy(&both, &first, sizeof(H));
-    std::memcpy(reinterpret_cast<char *>(&both) + sizeof(H), &second, sizeof(H));
-    return both;
+    return join<V>(first, second);
   } else {
     V filled{};
     std::memcpy(&filled, from, Count * sizeof(T));
@@ -63,7 +60,12 @@ LOREMD_INLINE void fill_row(Channels channels, int offset, const T *weights, con
   const auto stride = stride_of(channels);
   const int room = Row::room(stride);
   for (int i = 0; i < room; i += Row::lanes) store(row + i, typename Row::V{});
-  if constexpr (is_single<Channels> || std::is_same_v<Channels, int>) {
+  if constexpr (is_single<Channels>) {
+    constexpr std::integral_constant<int, window_lanes(P)> lanes{};
+    for_each_vector<T, Longest>(lanes, [&](int k, auto zero) LOREMD_INLINE_LAMBDA {
+      store(row + offset + k, charges[0] * load<decltype(zero)>(weights + k));
+    });
+  } else if constexpr (std::is_same_v<Channels, int>) {
     for (int k = 0; k < P; ++k) {
       for (int c = 0; c < channels; ++c) row[offset + k * stride + c] = weights[k] * charges[c];
     }
