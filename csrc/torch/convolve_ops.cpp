@@ -8,7 +8,6 @@
 #include <ATen/ops/fft_rfftn.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
-#include <ATen/Parallel.h>
 #include <torch/library.h>
 
 #include "convolution.hpp"
@@ -17,6 +16,7 @@
 #include "mesh/layout.hpp"
 #include "mesh_memory.hpp"
 #include "support.hpp"
+#include "tasks.hpp"
 
 namespace loremd_torch {
 
@@ -34,6 +34,9 @@ template <class T>
 std::complex<T> *complex_data(const Tensor &t) {
   return reinterpret_cast<std::complex<T> *>(t.mutable_data_ptr<c10::complex<T>>());
 }
+
+// Planes of the mesh that are transformed with the same buffers.
+constexpr int64_t planes_per_task = 4;
 
 double points_of(const loremd::MeshShape &shape) {
   return static_cast<double>(shape.points[0]) * shape.points[1] * shape.points[2];
@@ -78,13 +81,13 @@ Tensor convolve_channels(const Convolution &c, T *mesh) {
       c.other.defined() ? c.other.const_data_ptr<T>() : nullptr,
       products.defined() ? products.mutable_data_ptr<T>() : nullptr};
   const auto planes = [&](bool inverse) {
-    at::parallel_for(0, nx, 1, [&](int64_t begin, int64_t end) {
+    for_each_piece(nx, planes_per_task, [&](int64_t begin, int64_t end) {
       loremd::transform_planes(c.shape.planes(begin, end), fft, inverse,
                                mesh + begin * c.shape.plane_size());
     });
   };
   planes(false);
-  at::parallel_for(0, ny, 1, [&](int64_t begin, int64_t end) {
+  for_each_piece(ny, planes_per_task, [&](int64_t begin, int64_t end) {
     loremd::convolve_columns(columns, fft, begin, end, mesh);
   });
   planes(true);

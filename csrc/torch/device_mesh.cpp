@@ -26,7 +26,7 @@ T *numbers(const Tensor &t) {
 template <class T>
 DeviceMesh<T>::DeviceMesh(const char *op, const Tensor &fractions,
                           const std::array<int64_t, 3> &points, int64_t channels, int64_t order,
-                          const Tensor &series, int derivatives)
+                          const Tensor &series, int derivatives, const Tensor &visit)
     : op_(op),
       fractions_(fractions.contiguous()),
       shape_(loremd::cuda::mesh_shape<T>(points, channels, static_cast<int>(order))),
@@ -41,7 +41,12 @@ DeviceMesh<T>::DeviceMesh(const char *op, const Tensor &fractions,
     loremd::cuda::window_bins(fractions_.const_data_ptr<double>(), n, shape_, order_,
                               bins.mutable_data_ptr<int32_t>(), stream);
   });
-  std::tie(sorted_bins_, atoms_sorted_) = at::sort(bins, /*stable=*/true, 0, false);
+  if (visit.defined()) {
+    atoms_sorted_ = visit.to(at::kLong);
+    sorted_bins_ = bins.index_select(0, atoms_sorted_);
+  } else {
+    std::tie(sorted_bins_, atoms_sorted_) = at::sort(bins, /*stable=*/true, 0, false);
+  }
   first_ = at::empty({n, 3}, options_.dtype(at::kInt));
   values_ = at::empty({n, 1 + derivatives, 3, order}, options_);
   run_on_device(op_, fractions_, [&](loremd::cuda::Stream stream) {
@@ -55,6 +60,11 @@ loremd::cuda::Windows<T> DeviceMesh<T>::windows() const {
   return {
       atoms_sorted_.const_data_ptr<int64_t>(), fractions_.size(0),           order_, derivatives_,
       first_.mutable_data_ptr<int32_t>(),      values_.mutable_data_ptr<T>()};
+}
+
+template <class T>
+Tensor DeviceMesh<T>::visiting_order() const {
+  return atoms_sorted_.to(at::kInt);
 }
 
 template <class T>

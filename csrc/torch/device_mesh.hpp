@@ -15,12 +15,16 @@ namespace loremd_torch {
 template <class T>
 class DeviceMesh {
  public:
-  // `series`, the Legendre terms of the window on the host (none: B-spline), may be undefined.
-  // Throws loremd::Error on an order, a mesh and a window that do not fit each other.
+  // `series`, the Legendre terms of the window on the host (none: B-spline), may be undefined, and
+  // so may `visit`, the visiting_order() of an earlier call for the same positions. Throws
+  // loremd::Error on an order, a mesh and a window that do not fit each other.
   DeviceMesh(const char *op, const Tensor &fractions, const std::array<int64_t, 3> &points,
-             int64_t channels, int64_t order, const Tensor &series, int derivatives);
+             int64_t channels, int64_t order, const Tensor &series, int derivatives,
+             const Tensor &visit = {});
 
   const loremd::MeshShape &shape() const { return shape_; }
+  // (atoms,) int32: the atoms as they are sorted.
+  Tensor visiting_order() const;
 
   // `directions` may be undefined. Where torch is asked for deterministic algorithms the sums are
   // always in the same order.

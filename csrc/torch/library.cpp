@@ -26,6 +26,7 @@ TORCH_LIBRARY(loremd, m) {
       "Tensor charges, int order, Tensor? window=None) -> Tensor");
 
   m.def("row_products(Tensor rows, Tensor matrix) -> Tensor");
+  m.def("scaled(Tensor values, Tensor factor) -> Tensor");
   m.def("convolve(Tensor mesh, Tensor influence) -> Tensor");
   m.def("correlate(Tensor a, Tensor b) -> Tensor");
 
@@ -35,11 +36,12 @@ TORCH_LIBRARY(loremd, m) {
   m.def(
       "mesh_potential_forward(Tensor fractions, Tensor charges, Tensor influence, "
       "SymInt[] mesh_shape, int order, Tensor? window, int comm, float own, Tensor? uniform, "
-      "bool with_field, bool with_spectrum) -> (Tensor values, Tensor field, Tensor spectrum)");
+      "bool with_field, bool with_spectrum) "
+      "-> (Tensor values, Tensor field, Tensor spectrum, Tensor visit)");
   m.def(
       "mesh_potential_backward(Tensor fractions, Tensor charges, Tensor influence, "
       "SymInt[] mesh_shape, int order, Tensor? window, int comm, float own, Tensor? uniform, "
-      "Tensor field, Tensor spectrum, Tensor grad) "
+      "Tensor field, Tensor spectrum, Tensor visit, Tensor grad) "
       "-> (Tensor by_fractions, Tensor by_charges, Tensor by_influence, Tensor by_uniform)");
   m.def(
       "mesh_energy(Tensor fractions, Tensor charges, Tensor influence, SymInt[] mesh_shape, "

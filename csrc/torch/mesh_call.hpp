@@ -4,32 +4,47 @@
 // threads.
 #pragma once
 
-#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <thread>
+#include <vector>
 
 #include "mesh/layout.hpp"
 #include "mesh/visiting_order.hpp"
 #include "mesh/window.hpp"
 #include "support.hpp"
+#include "tasks.hpp"
 
 namespace loremd_torch {
 
-constexpr int64_t atoms_per_task = 512, values_per_task = 32768;
+constexpr int64_t atoms_per_task = 512, windows_per_task = 2048, values_per_task = 32768;
+
+// Calls what it holds when it goes out of scope, also when something is thrown.
+template <class Body>
+struct Finally {
+  Body body;
+  ~Finally() { body(); }
+};
+template <class Body>
+Finally(Body) -> Finally<Body>;
 
 // Positions (n, 3) float64, sorted, and the layout of the mesh with values of type T.
 template <class T>
 class Call {
  public:
-  // `directions` and `series`, the Legendre terms of the window (none: B-spline), may be undefined.
-  // Throws loremd::Error on positions that are not finite, and on an order, a mesh and a window
-  // that do not fit each other.
+  // `directions` and `series`, the Legendre terms of the window (none: B-spline), may be undefined,
+  // and so may `visit`, the visiting_order() of an earlier call for the same positions. Throws
+  // loremd::Error on positions that are not finite, and on an order, a mesh and a window that do
+  // not fit each other.
   Call(const Tensor &fractions, const Tensor &directions, const std::array<int64_t, 3> &points,
-       int64_t channels, int64_t order, const Tensor &series)
+       int64_t channels, int64_t order, const Tensor &series, const Tensor &visit = {})
       : fractions_(fractions.contiguous()),
         directions_(directions.defined() ? directions.contiguous() : Tensor()),
         shape_(loremd::mesh_layout(points, channels, static_cast<int>(order), sizeof(T))),
         window_(spec_of(static_cast<int>(order), series)),
-        visit_(loremd::visiting_order(fractions_.const_data_ptr<double>(), fractions_.size(0),
-                                      shape_, static_cast<int>(order))) {}
+        visit_(visit.defined() ? visit : sorted()),
+        slab_starts_(loremd::slab_starts(fractions_.const_data_ptr<double>(), atoms(), shape_,
+                                         window_.order, visit_.const_data_ptr<int32_t>())) {}
 
   const loremd::MeshShape &shape() const { return shape_; }
 
@@ -42,25 +57,34 @@ class Call {
     columns_ = columns;
   }
   int64_t atoms() const { return fractions_.size(0); }
+  // (atoms,) int32: the order of the visit.
+  const Tensor &visiting_order() const { return visit_; }
 
-  // Calls body(part) for the slabs of atoms so that no two windows that are worked on at the same
-  // time touch.
+  // Calls body(part) for the slabs of atoms, first those of even number, each of the others once
+  // its neighbours are done: no two windows that are worked on at the same time touch.
   template <class Body>
   void for_each_slab(Body &&body) const {
-    for (int64_t colour = 0; colour < 2; ++colour) {
-      at::parallel_for(0, (visit_.slabs() + 1 - colour) / 2, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t s = 2 * begin + colour; s < 2 * end + colour; s += 2) {
-          body(part(visit_.slab_starts[s], visit_.slab_starts[s + 1]));
-        }
-      });
-    }
+    const auto slabs = static_cast<int64_t>(slab_starts_.size()) - 1, even = (slabs + 1) / 2;
+    std::vector<std::atomic<bool>> done(slabs);
+    for_each_task(slabs, [&](int64_t task) {
+      const int64_t s = task < even ? 2 * task : 2 * (task - even) + 1;
+      const auto await = [&](int64_t neighbour) {
+        while (!done[neighbour].load(std::memory_order_acquire)) std::this_thread::yield();
+      };
+      if (s % 2 == 1) {
+        await(s - 1);
+        await((s + 1) % slabs);
+      }
+      const Finally finished{[&] { done[s].store(true, std::memory_order_release); }};
+      body(part(slab_starts_[s], slab_starts_[s + 1]));
+    });
   }
 
   // Calls body(part) for parts of the atoms.
   template <class Body>
   void for_each_part(Body &&body) const {
-    at::parallel_for(0, atoms(), atoms_per_task,
-                     [&](int64_t begin, int64_t end) { body(part(begin, end)); });
+    for_each_piece(atoms(), windows_per_task,
+                   [&](int64_t begin, int64_t end) { body(part(begin, end)); });
   }
 
   // Calls body(part of the layout, first x) for planes of the mesh.
@@ -68,8 +92,8 @@ class Call {
   void for_each_planes(Body &&body) const {
     const int64_t planes_per_task =
         std::max<int64_t>(1, values_per_task / (shape_.plane_size() + 1));
-    at::parallel_for(0, shape_.points[0], planes_per_task,
-                     [&](int64_t begin, int64_t end) { body(shape_.planes(begin, end), begin); });
+    for_each_piece(shape_.points[0], planes_per_task,
+                   [&](int64_t begin, int64_t end) { body(shape_.planes(begin, end), begin); });
   }
 
   // Compact (nx, ny, nz, channels) <- a mesh that charges were spread on, its halo folded.
@@ -92,10 +116,17 @@ class Call {
     return {order, series.const_data_ptr<double>(), static_cast<int>(series.numel())};
   }
 
+  Tensor sorted() const {
+    Tensor visit = at::empty({atoms()}, fractions_.options().dtype(at::kInt));
+    loremd::visiting_order(fractions_.const_data_ptr<double>(), atoms(), shape_, window_.order,
+                           visit.mutable_data_ptr<int32_t>());
+    return visit;
+  }
+
   loremd::MeshCall<T> part(int64_t begin, int64_t end) const {
     return {fractions_.const_data_ptr<double>(),
             directions_.defined() ? directions_.const_data_ptr<double>() : nullptr,
-            visit_.atoms.data() + begin,
+            visit_.const_data_ptr<int32_t>() + begin,
             end - begin,
             shape_,
             &window_,
@@ -108,7 +139,8 @@ class Call {
   loremd::MeshShape shape_;
   int64_t columns_ = 0;
   loremd::WindowTable<T> window_;
-  loremd::VisitingOrder visit_;
+  Tensor visit_;
+  std::vector<int64_t> slab_starts_;
 };
 
 }  // namespace loremd_torch

@@ -227,7 +227,7 @@ std::tuple<Tensor, Tensor> gradient_any(const Arguments &arguments, const Tensor
   check_dtype(arguments.op, "charges", charges, mesh.scalar_type());
   check_devices(arguments.op, {&arguments.fractions, &mesh, &charges});
   const Tensor q = charges.contiguous();
-  Tensor gradient = at::zeros(arguments.fractions.sizes(), arguments.fractions.options());
+  Tensor gradient = at::empty(arguments.fractions.sizes(), arguments.fractions.options());
   Tensor values = with_values ? at::empty(q.sizes(), q.options()) : Tensor();
   if constexpr (device_kernels) {
     if (on_device(mesh)) {

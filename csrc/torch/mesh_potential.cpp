@@ -9,7 +9,7 @@
 //
 // On several ranks, `convolve` is where they exchange meshes (distributed_mesh.hpp).
 //
-//   forward    spread charges | convolve | interpolate values and their field (n, 3, C)
+//   forward    sort the atoms | spread charges | convolve | interpolate values and field (n, 3, C)
 //   backward   spread the gradient g | convolve | interpolate
 //     by charges     the values interpolated: the map is symmetric
 //     by fractions   g . field  +  gradient of the second mesh with the charges
@@ -40,8 +40,9 @@ Tensor mesh_potential(LOREMD_MESH_ARGUMENTS) {
               uniform);
 }
 
-std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward(LOREMD_MESH_ARGUMENTS, bool with_field,
-                                                          bool with_spectrum) {
+std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_forward(LOREMD_MESH_ARGUMENTS,
+                                                                  bool with_field,
+                                                                  bool with_spectrum) {
   LOREMD_CALL(mesh_potential_forward, fractions, charges, influence, mesh_shape, order, window,
               comm, own, uniform, with_field, with_spectrum);
 }
@@ -49,9 +50,10 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward(LOREMD_MESH_ARGUMENTS,
 std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward(LOREMD_MESH_ARGUMENTS,
                                                                    const Tensor &field,
                                                                    const Tensor &spectrum,
+                                                                   const Tensor &visit,
                                                                    const Tensor &grad) {
   LOREMD_CALL(mesh_potential_backward, fractions, charges, influence, mesh_shape, order, window,
-              comm, own, uniform, field, spectrum, grad);
+              comm, own, uniform, field, spectrum, visit, grad);
 }
 
 Tensor mesh_energy(LOREMD_MESH_ARGUMENTS) {
@@ -78,6 +80,12 @@ int64_t mesh_bytes_any() {
 // Parts that nobody wants are empty.
 Tensor none(const Tensor &like) {
   return at::empty({0}, like.options());
+}
+
+// For a derivative by fractions that kernels overwrite; where there are no channels, nothing does.
+Tensor empty_gradient(const Tensor &fractions, const Tensor &charges) {
+  Tensor gradient = empty_large(fractions.sizes(), fractions.options());
+  return charges.size(1) == 0 ? gradient.zero_() : gradient;
 }
 
 // (channels,) float64: the charges of all atoms of all ranks.
@@ -132,24 +140,26 @@ bool goes_through_host(const char *op, const Tensor &charges, int64_t comm) {
   return !charges.device().is_cpu() && on_several_ranks(op, comm);
 }
 
-std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
+std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
     const Tensor &fractions, const Tensor &charges, const Tensor &influence,
     at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
     double own, const OptionalTensor &uniform, bool with_field, bool with_spectrum) {
   if (goes_through_host("mesh_potential", charges, comm)) {
-    const auto [values, field, spectrum] = mesh_potential_forward_kernel(
+    const auto [values, field, spectrum, visit] = mesh_potential_forward_kernel(
         fractions.cpu(), charges.cpu(), influence.cpu(), mesh_shape, order, window, comm, own,
         on_host(uniform), with_field, with_spectrum);
-    return {values.to(charges.device()), field.to(charges.device()), spectrum.to(charges.device())};
+    return {values.to(charges.device()), field.to(charges.device()), spectrum.to(charges.device()),
+            visit.to(charges.device())};
   }
   check_uniform("mesh_potential", uniform);
   const int64_t n = charges.size(0), channels = charges.size(1);
   Tensor values = empty_large({n, channels}, charges.options());
   Tensor field = with_field ? empty_large({n, 3, channels}, charges.options()) : none(charges);
-  Tensor spectrum;
+  Tensor spectrum, visit = at::zeros({channels == 0 ? n : 0}, charges.options().dtype(at::kInt));
   most_mesh_bytes() = 0;
-  with_meshes("mesh_potential", fractions, charges, influence, mesh_shape, order, window, comm,
+  with_meshes("mesh_potential", fractions, charges, influence, mesh_shape, order, window, comm, {},
               [&](auto &meshes) {
+                visit = meshes.visiting_order();
                 meshes.convolution().keep_spectrum = with_spectrum;
                 meshes.for_each_turn([&] {
                   const Tensor mesh = meshes.spread(charges);
@@ -163,7 +173,7 @@ std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
                 spectrum = meshes.spectrum();
               });
   add_charge_terms(charges, own, uniform, comm, values);
-  return {values, field, spectrum.defined() ? spectrum : none(charges)};
+  return {values, field, spectrum.defined() ? spectrum : none(charges), visit};
 }
 
 Tensor mesh_potential_kernel(const Tensor &fractions, const Tensor &charges,
@@ -178,45 +188,46 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward_kernel(
     const Tensor &fractions, const Tensor &charges, const Tensor &influence,
     at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
     double own, const OptionalTensor &uniform, const Tensor &field, const Tensor &spectrum,
-    const Tensor &grad) {
+    const Tensor &visit, const Tensor &grad) {
   const char *op = "mesh_potential_backward";
   if (goes_through_host(op, charges, comm)) {
     const auto [by_fractions, by_charges, by_influence, by_uniform] =
         mesh_potential_backward_kernel(fractions.cpu(), charges.cpu(), influence.cpu(), mesh_shape,
                                        order, window, comm, own, on_host(uniform), field.cpu(),
-                                       spectrum.cpu(), grad.cpu());
+                                       spectrum.cpu(), visit.cpu(), grad.cpu());
     return {by_fractions.to(charges.device()), by_charges.to(charges.device()),
             by_influence.to(charges.device()), by_uniform.to(charges.device())};
   }
   check_uniform(op, uniform);
   check_shape(op, "grad", grad, charges.size(0), charges.size(1));
   check_dtype(op, "grad", grad, charges.scalar_type());
+  TORCH_CHECK_VALUE(visit.dim() == 1 && visit.size(0) == charges.size(0) &&
+                        visit.scalar_type() == at::kInt && visit.is_contiguous(),
+                    "loremd::", op, ": expected visit of shape (", charges.size(0),
+                    ") and dtype int32, contiguous, from the forward, got ", visit.sizes(), " and ",
+                    visit.scalar_type());
   Tensor by_charges = empty_large(charges.sizes(), charges.options());
-  Tensor by_fractions = field.dim() == 3
-                            ? empty_large(fractions.sizes(), fractions.options()).zero_()
-                            : none(fractions);
+  Tensor by_fractions = field.dim() == 3 ? empty_gradient(fractions, charges) : none(fractions);
   Tensor by_influence = none(influence), by_uniform = none(fractions);
-  with_meshes(op, fractions, charges, influence, mesh_shape, order, window, comm,
-              [&](auto &meshes) {
-                if (spectrum.numel() > 0) {
-                  auto &convolution = meshes.convolution();
-                  convolution.other = spectrum;
-                  convolution.correlation = at::zeros_like(convolution.influence);
-                }
-                meshes.for_each_turn([&] {
-                  const Tensor mesh = meshes.spread(grad);
-                  meshes.convolve(mesh);
-                  if (field.dim() == 3) {
-                    meshes.interpolate_gradient(mesh, charges, by_charges, by_fractions);
-                  } else {
-                    meshes.interpolate(mesh, by_charges);
-                  }
-                });
-                if (spectrum.numel() > 0) by_influence = meshes.by_influence(influence);
-                if (field.dim() != 3) return;
-                meshes.add_field_gradient(field, grad, by_fractions);
-                meshes.by_fractions(by_fractions);
-              });
+  with_meshes(
+      op, fractions, charges, influence, mesh_shape, order, window, comm, visit, [&](auto &meshes) {
+        if (spectrum.numel() > 0) {
+          auto &convolution = meshes.convolution();
+          convolution.other = spectrum;
+          convolution.correlation = at::zeros_like(convolution.influence);
+        }
+        meshes.for_each_turn([&] {
+          const Tensor mesh = meshes.spread(grad);
+          meshes.convolve(mesh);
+          if (field.dim() == 3) {
+            meshes.interpolate_gradient(mesh, charges, by_charges, by_fractions, field, grad);
+          } else {
+            meshes.interpolate(mesh, by_charges);
+          }
+        });
+        if (spectrum.numel() > 0) by_influence = meshes.by_influence(influence);
+        if (field.dim() == 3) meshes.by_fractions(by_fractions);
+      });
   const Tensor total = add_charge_terms(grad, own, uniform, comm, by_charges);
   // of all ranks together
   if (total.defined()) by_uniform = (total * total_charges(charges, 0)).sum();
@@ -231,10 +242,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_kernel(
                     comm, "; use mesh_potential");
   check_uniform("mesh_energy", uniform);
   Tensor values = empty_large(charges.sizes(), charges.options());
-  Tensor gradient = empty_large(fractions.sizes(), fractions.options()).zero_();
+  Tensor gradient = empty_gradient(fractions, charges);
   Tensor correlation =
       with_correlation ? at::zeros(influence.sizes(), influence.options()) : none(influence);
-  with_meshes("mesh_energy", fractions, charges, influence, mesh_shape, order, window, comm,
+  with_meshes("mesh_energy", fractions, charges, influence, mesh_shape, order, window, comm, {},
               [&](auto &meshes) {
                 if (with_correlation) meshes.convolution().correlation = correlation;
                 const Tensor mesh = meshes.spread(charges);
@@ -271,13 +282,14 @@ Tensor spectrum_meta(const Tensor &charges, SymIntArrayRef mesh_shape, int64_t o
   return at::empty({shape.size()}, charges.options());
 }
 
-std::tuple<Tensor, Tensor, Tensor> mesh_potential_forward_meta(LOREMD_MESH_ARGUMENTS,
-                                                               bool with_field,
-                                                               bool with_spectrum) {
+std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_forward_meta(LOREMD_MESH_ARGUMENTS,
+                                                                       bool with_field,
+                                                                       bool with_spectrum) {
   return {at::empty_like(charges, at::MemoryFormat::Contiguous),
           with_field ? charges.new_empty_symint({charges.sym_size(0), 3, charges.sym_size(1)})
                      : none(charges),
-          with_spectrum ? spectrum_meta(charges, mesh_shape, order) : none(charges)};
+          with_spectrum ? spectrum_meta(charges, mesh_shape, order) : none(charges),
+          charges.new_empty_symint({charges.sym_size(0)}, at::kInt)};
 }
 
 Tensor by_uniform_meta(const Tensor &fractions, const OptionalTensor &uniform) {
@@ -287,6 +299,7 @@ Tensor by_uniform_meta(const Tensor &fractions, const OptionalTensor &uniform) {
 std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward_meta(LOREMD_MESH_ARGUMENTS,
                                                                         const Tensor &field,
                                                                         const Tensor &spectrum,
+                                                                        const Tensor &,
                                                                         const Tensor &) {
   return {field.dim() == 3 ? at::empty_like(fractions) : none(fractions),
           at::empty_like(charges, at::MemoryFormat::Contiguous),
@@ -374,10 +387,11 @@ struct MeshPotential : torch::autograd::Function<MeshPotential> {
                         const Tensor &influence, const OptionalTensor &uniform,
                         const MeshArguments &a) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    auto [values, field, spectrum] =
+    auto [values, field, spectrum, visit] =
         mesh_potential_forward(fractions, charges, influence, LOREMD_PASS(a), uniform,
                                fractions.requires_grad(), influence.requires_grad());
-    ctx->save_for_backward({fractions, charges, influence, or_none(uniform), field, spectrum});
+    ctx->save_for_backward(
+        {fractions, charges, influence, or_none(uniform), field, spectrum, visit});
     a.save(ctx);
     return values;
   }
@@ -388,7 +402,7 @@ struct MeshPotential : torch::autograd::Function<MeshPotential> {
     if (at::GradMode::is_enabled()) return differentiable_backward(ctx, a, saved, grads[0]);
     auto [by_fractions, by_charges, by_influence, by_uniform] =
         mesh_potential_backward(saved[0], saved[1], saved[2], LOREMD_PASS(a), optional(saved[3]),
-                                saved[4], saved[5], grads[0]);
+                                saved[4], saved[5], saved[6], grads[0]);
     // a rank without frequencies has no spectrum, either
     if (ctx->needs_input_grad(2) && by_influence.dim() != saved[2].dim()) {
       by_influence = at::zeros_like(saved[2]);
@@ -442,8 +456,7 @@ struct MeshEnergy : torch::autograd::Function<MeshEnergy> {
     if (at::GradMode::is_enabled()) return differentiable_backward(ctx, a, saved, grads[0]);
     const Tensor twice = 2 * grads[0];
     const auto times = [&](int input, const Tensor &factor, const Tensor &derivative) {
-      if (!ctx->needs_input_grad(input)) return Tensor();
-      return factor.to(derivative.scalar_type()) * derivative;
+      return ctx->needs_input_grad(input) ? scaled(derivative, factor) : Tensor();
     };
     return {times(0, twice, saved[5]), times(1, twice, saved[4]), times(2, grads[0], saved[6]),
             wants_uniform(ctx, saved[3]) ? grads[0] * saved[7] : Tensor(), Tensor()};

@@ -41,14 +41,16 @@ constexpr int64_t channels_together = 4;
 template <class T>
 class Meshes {
  public:
+  // `visit`, the visiting_order() of the forward, may be undefined.
   Meshes(const char *op, const Tensor &fractions, const Tensor &charges, const Tensor &influence,
-         at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm)
+         at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
+         const Tensor &visit)
       : options_(charges.options()),
         points_(mesh_points(op, mesh_shape)),
         distributed_(on_several_ranks(op, comm)),
         brick_(brick_of(fractions, order)),
         window_(series_of(op, "window", window)),
-        call_(in_brick(fractions), {}, brick_.points, charges.size(1), order, window_),
+        call_(in_brick(fractions), {}, brick_.points, charges.size(1), order, window_, visit),
         shape_(call_.shape()),
         convolution_{shape_, influence.contiguous()} {
     if (!distributed_) return;
@@ -98,6 +100,8 @@ class Meshes {
 
   // What the convolutions kept, if they were to.
   const Tensor &spectrum() const { return spectrum_; }
+  // (atoms,) int32, for the backward.
+  const Tensor &visiting_order() const { return call_.visiting_order(); }
 
   void interpolate(const Tensor &mesh, Tensor &values) const {
     RECORD_FUNCTION("loremd::interpolate", {});
@@ -114,28 +118,22 @@ class Meshes {
     });
   }
 
-  // Adds to `gradient`.
+  // `gradient` is that of all turns so far; `field`, from interpolate_field for the mesh of other
+  // charges, and the charges it is multiplied with may be undefined.
   void interpolate_gradient(const Tensor &mesh, const Tensor &charges, Tensor &values,
-                            Tensor &gradient) const {
+                            Tensor &gradient, const Tensor &field = {},
+                            const Tensor &field_charges = {}) const {
     RECORD_FUNCTION("loremd::interpolate", {});
     const T *from = filled(mesh);
     const Tensor q = charges.contiguous();
-    const T *with = q.const_data_ptr<T>() + turn_.first;
+    const Tensor p = field.defined() ? field_charges.contiguous() : Tensor();
+    loremd::KeptField<T> kept;
+    if (field.defined()) {
+      kept = {field.const_data_ptr<T>() + turn_.first, p.const_data_ptr<T>() + turn_.first};
+    }
     call_.for_each_part([&](const auto &part) {
-      loremd::interpolate_gradient(part, from, with, in_turn(values),
-                                   gradient.mutable_data_ptr<double>());
-    });
-  }
-
-  static void add_field_gradient(const Tensor &field, const Tensor &grad, Tensor &gradient) {
-    const Tensor g = grad.contiguous();
-    const int64_t channels = g.size(1);
-    const T *from = field.const_data_ptr<T>(), *with = g.const_data_ptr<T>();
-    double *to = gradient.mutable_data_ptr<double>();
-    at::parallel_for(0, g.size(0), atoms_per_task, [&](int64_t begin, int64_t end) {
-      loremd::add_field_gradient(end - begin, static_cast<int>(channels),
-                                 from + 3 * begin * channels, with + begin * channels,
-                                 to + 3 * begin);
+      loremd::interpolate_gradient(part, from, q.const_data_ptr<T>() + turn_.first, in_turn(values),
+                                   gradient.mutable_data_ptr<double>(), turn_.first > 0, kept);
     });
   }
 
@@ -248,10 +246,10 @@ class DeviceMeshes {
  public:
   DeviceMeshes(const char *op, const Tensor &fractions, const Tensor &charges,
                const Tensor &influence, at::IntArrayRef mesh_shape, int64_t order,
-               const OptionalTensor &window)
+               const OptionalTensor &window, const Tensor &visit)
       : op_(op),
         mesh_(op, fractions, mesh_points(op, mesh_shape), charges.size(1), order,
-              series_of(op, "window", window), 1),
+              series_of(op, "window", window), 1, visit),
         layout_(loremd::mesh_layout(mesh_points(op, mesh_shape), charges.size(1),
                                     static_cast<int>(order), sizeof(T))),
         convolution_{mesh_.shape(), influence.contiguous()} {}
@@ -279,6 +277,7 @@ class DeviceMeshes {
   }
 
   const Tensor &spectrum() const { return spectrum_; }
+  Tensor visiting_order() const { return mesh_.visiting_order(); }
 
   void interpolate(const Tensor &mesh, Tensor &values) const {
     RECORD_FUNCTION("loremd::interpolate", {});
@@ -291,14 +290,13 @@ class DeviceMeshes {
   }
 
   void interpolate_gradient(const Tensor &mesh, const Tensor &charges, Tensor &values,
-                            Tensor &gradient) const {
-    Tensor field = at::empty({charges.size(0), 3, charges.size(1)}, charges.options());
-    interpolate_field(mesh, values, field);
-    add_field_gradient(field, charges, gradient);
-  }
-
-  void add_field_gradient(const Tensor &field, const Tensor &grad, Tensor &gradient) const {
-    mesh_.add_field_gradient(op_, field, grad, gradient);
+                            Tensor &gradient, const Tensor &field = {},
+                            const Tensor &field_charges = {}) const {
+    Tensor own = at::empty({charges.size(0), 3, charges.size(1)}, charges.options());
+    interpolate_field(mesh, values, own);
+    gradient.zero_();
+    mesh_.add_field_gradient(op_, own, charges, gradient);
+    if (field.defined()) mesh_.add_field_gradient(op_, field, field_charges, gradient);
   }
 
   Tensor by_influence(const Tensor &) const { return convolution_.correlation; }
@@ -342,11 +340,12 @@ inline void check_mesh_arguments(const char *op, const Tensor &fractions, const 
                     expected[2], ") for this mesh, got ", influence.sizes());
 }
 
-// Calls body(Meshes<T>& or DeviceMeshes<T>&) for the dtype of the charges.
+// Calls body(Meshes<T>& or DeviceMeshes<T>&) for the dtype of the charges. `visit`, the
+// visiting_order() of the forward, may be undefined.
 template <class Body>
 void with_meshes(const char *op, const Tensor &fractions, const Tensor &charges,
                  const Tensor &influence, at::IntArrayRef mesh_shape, int64_t order,
-                 const OptionalTensor &window, int64_t comm, Body &&body) {
+                 const OptionalTensor &window, int64_t comm, const Tensor &visit, Body &&body) {
   check_mesh_arguments(op, fractions, charges, influence, mesh_shape, comm);
   if (charges.size(1) == 0) return;
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "mesh_potential", [&] {
@@ -354,11 +353,12 @@ void with_meshes(const char *op, const Tensor &fractions, const Tensor &charges,
       if constexpr (device_kernels) {
         if (on_device(charges) && !on_several_ranks(op, comm)) {
           DeviceMeshes<scalar_t> meshes(op, fractions, charges, influence, mesh_shape, order,
-                                        window);
+                                        window, visit);
           return body(meshes);
         }
       }
-      Meshes<scalar_t> meshes(op, fractions, charges, influence, mesh_shape, order, window, comm);
+      Meshes<scalar_t> meshes(op, fractions, charges, influence, mesh_shape, order, window, comm,
+                              visit);
       body(meshes);
     });
   });

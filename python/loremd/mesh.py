@@ -294,8 +294,8 @@ class MeshPotential(torch.nn.Module):
         used: List[Settings] = []
         start = 0
         for b in range(len(sizes)):
-            part = slice(start, start + sizes[b])
-            points, own = positions[part], values[part]
+            points = _rows(positions, start, sizes[b])
+            own = _rows(values, start, sizes[b])
             lattice = self._lattice(points, cells[b], periodic[b], comm)
             settings = self._settings(lattice, points, charges.shape[1], comm)
             smooth.append(self._smooth_part(points, own, lattice, settings, comm))
@@ -620,6 +620,11 @@ class MeshPotential(torch.nn.Module):
         excluded = exclusion(squared, self.exclusion_radius, self.exclusion_degree)
         weights = -smooth(squared, self.exponent, settings.length) * excluded
         return ops.pair_sum(weights.to(charges.dtype), charges, pairs, n_owned)
+
+
+def _rows(values: Tensor, start: int, count: int) -> Tensor:
+    """Rows that follow each other; all of them without a slice, whose gradient is a copy."""
+    return values if count == values.shape[0] else values[start : start + count]
 
 
 def _optional(terms: Tensor) -> Optional[Tensor]:

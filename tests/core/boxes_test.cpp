@@ -137,11 +137,10 @@ struct Atoms {
   int64_t count() const { return static_cast<int64_t>(fractions.size()) / 3; }
 };
 
-loremd::MeshCall<double> call_of(const double *fractions, const loremd::VisitingOrder &visit,
+loremd::MeshCall<double> call_of(const double *fractions, const std::vector<int32_t> &visit,
                                  const MeshShape &shape,
                                  const loremd::WindowTable<double> &window) {
-  return {fractions, nullptr, visit.atoms.data(), static_cast<int64_t>(visit.atoms.size()),
-          shape,     &window};
+  return {fractions, nullptr, visit.data(), static_cast<int64_t>(visit.size()), shape, &window};
 }
 
 constexpr int order = 4;
@@ -153,8 +152,9 @@ Part spread(const std::vector<double> &fractions, const std::vector<double> &cha
   static const loremd::WindowTable<double> window({order});
   Part mesh{loremd::mesh_layout(points, channels, order, sizeof(double)), {}};
   mesh.values.resize(mesh.shape.size());
-  const auto visit = loremd::visiting_order(
-      fractions.data(), static_cast<int64_t>(fractions.size()) / 3, mesh.shape, order);
+  const auto n = static_cast<int64_t>(fractions.size()) / 3;
+  std::vector<int32_t> visit(n);
+  loremd::visiting_order(fractions.data(), n, mesh.shape, order, visit.data());
   loremd::spread(call_of(fractions.data(), visit, mesh.shape, window), charges.data(),
                  mesh.values.data());
   loremd::fold_halo(mesh.shape, mesh.values.data());
@@ -167,7 +167,8 @@ std::array<std::vector<double>, 2> interpolate(const std::vector<double> &fracti
   static const loremd::WindowTable<double> window({order});
   const auto n = static_cast<int64_t>(fractions.size()) / 3;
   std::vector<double> values(n * channels), gradients(3 * n);
-  const auto visit = loremd::visiting_order(fractions.data(), n, mesh.shape, order);
+  std::vector<int32_t> visit(n);
+  loremd::visiting_order(fractions.data(), n, mesh.shape, order, visit.data());
   loremd::fill_halo(mesh.shape, mesh.values.data());
   loremd::interpolate_gradient(call_of(fractions.data(), visit, mesh.shape, window),
                                mesh.values.data(), charges.data(), values.data(), gradients.data());

@@ -74,9 +74,9 @@ void spread_conserves_charge_and_is_adjoint(const loremd::WindowSpec &window, in
   for (int i = 0; i < 2 * channels; ++i) charges[i] = std::cos(3.0 * i);
   const loremd::WindowTable<double> table(window);
   const auto shape = loremd::mesh_layout({10, 11, 13}, channels, window.order, sizeof(double));
-  const auto visit = loremd::visiting_order(fractions.data(), 2, shape, window.order);
-  const loremd::MeshCall<double> call{
-      fractions.data(), nullptr, visit.atoms.data(), 2, shape, &table};
+  std::vector<int32_t> visit(2);
+  loremd::visiting_order(fractions.data(), 2, shape, window.order, visit.data());
+  const loremd::MeshCall<double> call{fractions.data(), nullptr, visit.data(), 2, shape, &table};
   const auto mesh = spread(call, charges.data());
   double total = 0, expected_total = 0, product = 0, expected = 0;
   std::vector<double> other(mesh.size()), packed(shape.size()), values(2 * channels);
@@ -235,18 +235,22 @@ void every_atom_is_visited_once_in_its_slab() {
   for (int i = 0; i < 3000; ++i) fractions.push_back(7 * std::sin(double(i)));
   for (int64_t nx : {7, 17, 31, 70, 71}) {
     const int order = nx == 17 ? 10 : 6;
-    const auto visit = loremd::visiting_order(fractions.data(), 1000, {{nx, 71, 272}, 10}, order);
+    const loremd::MeshShape shape{{nx, 71, 272}, 10};
+    std::vector<int32_t> atoms(1000);
+    loremd::visiting_order(fractions.data(), 1000, shape, order, atoms.data());
     std::vector<int> visits(1000);
-    for (int32_t i : visit.atoms) ++visits[i];
+    for (int32_t i : atoms) ++visits[i];
     expect(visits == std::vector<int>(1000, 1), "every atom is visited once");
-    expect(visit.slabs() == 1 || visit.slabs() % 2 == 0, "the number of slabs is even or one");
-    expect(visit.slab_starts.front() == 0 && visit.slab_starts.back() == 1000, "slabs hold all");
+    const auto starts = loremd::slab_starts(fractions.data(), 1000, shape, order, atoms.data());
+    const int64_t slabs = static_cast<int64_t>(starts.size()) - 1;
+    expect(slabs == 1 || slabs % 2 == 0, "the number of slabs is even or one");
+    expect(starts.front() == 0 && starts.back() == 1000, "slabs hold all");
     int64_t end_of_last = -1;
-    expect(visit.slabs() <= std::max<int64_t>(1, nx / order), "slabs are as wide as a window");
-    for (int64_t s = 0; s < visit.slabs(); ++s) {
+    expect(slabs <= std::max<int64_t>(1, nx / order), "slabs are as wide as a window");
+    for (int64_t s = 0; s < slabs; ++s) {
       int64_t lowest = nx, highest = end_of_last;
-      for (int64_t k = visit.slab_starts[s]; k < visit.slab_starts[s + 1]; ++k) {
-        const auto x = loremd::window_start(fractions[3 * visit.atoms[k]], nx, order).first;
+      for (int64_t k = starts[s]; k < starts[s + 1]; ++k) {
+        const auto x = loremd::window_start(fractions[3 * atoms[k]], nx, order).first;
         lowest = std::min(lowest, x);
         highest = std::max(highest, x);
       }
@@ -263,7 +267,9 @@ void bad_input_throws() {
   const loremd::WindowTable<double> table({5});
   const loremd::MeshCall<double> call{fractions.data(), nullptr, &first, 1, {{8, 8, 8}, 1}, &table};
   const std::vector<double> nan{0.1, std::nan(""), 0.3};
-  expect(throws([&] { loremd::visiting_order(nan.data(), 1, call.shape, 5); }), "NaN throws");
+  int32_t atom = 0;
+  expect(throws([&] { loremd::visiting_order(nan.data(), 1, call.shape, 5, &atom); }),
+         "NaN throws");
   expect(throws([&] { loremd::spread(call, charges.data(), mesh.data()); }), "no halo throws");
   expect(throws([&] { loremd::WindowTable<float>({11}); }), "order 11 throws");
   expect(throws([&] { loremd::mesh_layout({8, 8, 4}, 1, 5, 4); }), "a coarse mesh throws");

@@ -63,7 +63,7 @@ struct Meshes {
   Values<T> charges;
   loremd::WindowTable<T> table;
   loremd::MeshShape host, device;
-  loremd::VisitingOrder visit;
+  Values<int32_t> visit;
   Values<int64_t> sorted;
   Values<int32_t> sorted_bins, first, starts;
   Values<T> weights;
@@ -74,14 +74,14 @@ struct Meshes {
         table({order}),
         host(loremd::mesh_layout({11, 12, 10}, channels, order, sizeof(T))),
         device(cuda::mesh_shape<T>({11, 12, 10}, channels, order)),
-        visit(loremd::visiting_order(fractions.data(), n, host, order)),
+        visit(n),
         sorted(n),
         sorted_bins(n),
         first(3 * n),
         starts(11 * 12 * 10 + 1),
         weights(9 * order * n) {
     for (double &f : fractions) f *= 3;
-    visit = loremd::visiting_order(fractions.data(), n, host, order);
+    loremd::visiting_order(fractions.data(), n, host, order, visit.data());
     Values<int32_t> bins(n);
     cuda::window_bins(fractions.data(), n, device, order, bins.data(), none);
     std::iota(sorted.begin(), sorted.end(), 0);
@@ -94,8 +94,7 @@ struct Meshes {
   }
 
   loremd::MeshCall<T> call(bool along) const {
-    return {
-        fractions.data(), along ? directions.data() : nullptr, visit.atoms.data(), n, host, &table};
+    return {fractions.data(), along ? directions.data() : nullptr, visit.data(), n, host, &table};
   }
   Values<T> compact(const Values<T> &mesh) const {
     Values<T> result;

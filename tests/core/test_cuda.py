@@ -28,7 +28,7 @@ FUNCTIONS = {
     "correlate": (("correlate_half_spectra",), BOTH),
     "mesh_potential": (("spread", "multiply_spectrum", "interpolate"), BOTH),
     "mesh_potential_forward": (("spread", "multiply_spectrum", "interpolate_field"), BOTH),
-    "mesh_potential_backward": (("correlate_half_spectra", "interpolate_field"), BOTH),
+    "mesh_potential_backward": (("correlate_half_spectra", "add_field_gradient"), BOTH),
     "mesh_energy": (("spread", "interpolate_field", "add_field_gradient"), BOTH),
     "mesh_energy_forward": (("spread", "interpolate_field", "add_field_gradient"), BOTH),
     "influence_sum": (("influence_sum",), ("double",)),
@@ -57,7 +57,8 @@ FUNCTIONS = {
 # Ops that are made of others: torch's own for the networks.
 COMPOSED = HALVES_OF_NETWORKS | {
     *("mlp", "residual_mlp", "residual_mlp_forward", "residual_mlp_again"),
-    *("tensor_product_gradient", "tensor_dense", "tensor_dense_gradient", "row_products"),
+    *("tensor_product_gradient", "tensor_dense", "tensor_dense_gradient"),
+    *("row_products", "scaled"),
 }
 
 # Formulas that both sides must take from a shared header: (stem, header, functions it defines).

@@ -62,6 +62,10 @@ def expect_same(name, case, device):
     for on_device, on_cpu in zip(call(name, arguments, device), call(name, arguments), strict=True):
         assert on_device.device.type == torch.device(device).type
         assert on_device.dtype == on_cpu.dtype
+        if not on_cpu.is_floating_point() and not on_cpu.is_complex():
+            # the order in which atoms are visited, each side its own
+            assert on_device.cpu().sort()[0].equal(on_cpu.sort()[0])
+            continue
         scale = float(on_cpu.abs().max()) if on_cpu.numel() else 1.0
         torch.testing.assert_close(
             on_device.cpu(), on_cpu, rtol=0, atol=ROUNDING[case.dtype] * max(scale, 1e-30)

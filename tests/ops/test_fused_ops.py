@@ -419,3 +419,23 @@ class TestBadInput:
     def test_no_mesh(self):
         with pytest.raises(ValueError, match="positive|too coarse"):
             self.call(mesh_shape=[0, 9, 10], influence=torch.ones(0, 9, 6).double())
+
+    def test_order_that_is_not_of_the_forward(self):
+        positions, charges, cell = (x.detach() for x in inputs(5, 2))
+        fractions = ops.fractional(positions, cell)
+        influence = torch.ones(8, 9, 6, dtype=torch.float64)
+        arguments = (fractions, charges, influence, SHAPE, 5, None, 0, 0.0, None)
+        _, field, spectrum, visit = torch.ops.loremd.mesh_potential_forward(*arguments, True, False)
+        assert visit.sort()[0].tolist() == list(range(5))
+        for wrong in (visit[1:], visit.long()):
+            with pytest.raises(ValueError, match=r"expected visit of shape \(5\) and dtype int32"):
+                torch.ops.loremd.mesh_potential_backward(
+                    *arguments, field, spectrum, wrong, charges
+                )
+
+    def test_factor_that_is_not_one_number(self):
+        values = torch.ones(3, 2)
+        assert torch.ops.loremd.scaled(values, torch.tensor(2.0).double()).equal(2 * values)
+        for wrong in (torch.ones(1), torch.tensor(2)):
+            with pytest.raises(ValueError, match="expected factor to be one real number"):
+                torch.ops.loremd.scaled(values, wrong)

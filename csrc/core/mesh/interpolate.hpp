@@ -13,18 +13,27 @@ namespace loremd {
 template <class T>
 void interpolate(const MeshCall<T> &call, const T *mesh, T *values);
 
-// Derivative of sum_c charges(i, c) values(i, c) by the fractional coordinates of atom i:
-//   gradient(i, a) += sum_g d_a w_g(r_i) sum_c charges(i, c) mesh(g, c),
+// What interpolate_field gave for another mesh, and the charges that it is to be multiplied with.
+template <class T>
+struct KeptField {
+  const T *field = nullptr;    // (atoms, 3, channels), or null
+  const T *charges = nullptr;  // (atoms, channels)
+};
+
+// Derivative of sum_c charges(i, c) values(i, c) by the fractional coordinates of atom i,
+//   gradient(i, a) = sum_g d_a w_g(r_i) sum_c charges(i, c) mesh(g, c)
+//                    + sum_c kept.charges(i, c) kept.field(i, a, c),
 // and, unless `values` is null, the values of `interpolate` from the same pass over the mesh.
 // With call.directions, w_g is replaced by its derivative along the direction: a row of the Hessian
-// (values must be null then).
+// (values and the kept field must be null then).
 //
 //   charges   (atoms, channels)
 //   values    (atoms, channels)   overwritten, or null
-//   gradient  (atoms, 3)          added to; double, as all that concerns positions
+//   gradient  (atoms, 3)          overwritten, or, with `add`, added to; double, as all that
+//                                 concerns positions
 template <class T>
 void interpolate_gradient(const MeshCall<T> &call, const T *mesh, const T *charges, T *values,
-                          double *gradient);
+                          double *gradient, bool add = false, const KeptField<T> &kept = {});
 
 // The same derivatives channel by channel, and the values, in one pass over the mesh:
 //   field(i, a, c) = sum_g d_a w_g(r_i) mesh(g, c).
@@ -34,11 +43,5 @@ void interpolate_gradient(const MeshCall<T> &call, const T *mesh, const T *charg
 //   field   (atoms, 3, channels)   overwritten
 template <class T>
 void interpolate_field(const MeshCall<T> &call, const T *mesh, T *values, T *field);
-
-// What interpolate_gradient would have given for charges that come later:
-//   gradient(i, a) += sum_c charges(i, c) field(i, a, c),  atoms 0 .. n-1.
-template <class T>
-void add_field_gradient(int64_t n, int channels, const T *field, const T *charges,
-                        double *gradient);
 
 }  // namespace loremd

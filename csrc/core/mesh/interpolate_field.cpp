@@ -43,8 +43,23 @@ LOREMD_INLINE void sum_rows(const W &window, Length length, const T *mesh, T *pl
 template <class T>
 struct Results {
   T *values, *field;
-  const T *charges;
-  double *gradient;
+  const T *charges = nullptr;
+  double *gradient = nullptr;
+  bool add = false;
+  KeptField<T> kept{};
+
+  // Brings what an atom reads and writes at the end near, while its window is summed up.
+  LOREMD_INLINE void fetch(int64_t i, int64_t row) const {
+    const T *const derivatives = field ? field : kept.field;
+    if (!derivatives) return;
+    for (int64_t k = 0; k < 3 * row; k += line_bytes / sizeof(T)) {
+      __builtin_prefetch(derivatives + 3 * i * row + k, 1);
+    }
+    __builtin_prefetch(derivatives + 3 * (i + 1) * row - 1, 1);
+    if (!kept.field) return;
+    __builtin_prefetch(kept.charges + i * row);
+    __builtin_prefetch(kept.charges + (i + 1) * row - 1);
+  }
 };
 
 template <int Longest, int P, class T, class Channels>
@@ -57,6 +72,7 @@ LOREMD_INLINE void field_atoms(const MeshCall<T> &call, Channels channels, const
   const T *fetched = results.charges ? results.charges : results.values;
   for_each_window<Longest, P, 1>(
       call, fetched, channels, [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
+        if constexpr (!is_single<Channels>) results.fetch(i, row);
         sum_rows<Longest, P>(window, row_length<P, T>(channels), mesh, plain.values, by_x.values,
                              by_y.values);
         const auto &wz = window.weights[2], &sz = window.slopes[2];
@@ -67,7 +83,13 @@ LOREMD_INLINE void field_atoms(const MeshCall<T> &call, Channels channels, const
         contract<Longest, P>(channels, wz, by_y.values, field + step);
         contract<Longest, P>(channels, sz, plain.values, field + 2 * step);
         for (int a = 0; a < 3 && results.gradient; ++a) {
-          results.gradient[3 * i + a] += dot(channels, results.charges + i * row, field + a * step);
+          double sum = dot(channels, results.charges + i * row, field + a * step);
+          if (results.kept.field) {
+            sum += dot(channels, results.kept.charges + i * row,
+                       results.kept.field + (3 * i + a) * row);
+          }
+          double &to = results.gradient[3 * i + a];
+          to = results.add ? to + sum : sum;
         }
       });
 }
@@ -75,7 +97,7 @@ LOREMD_INLINE void field_atoms(const MeshCall<T> &call, Channels channels, const
 // Hessian of sum_c charges(c) values(c), times the direction of each atom.
 template <int Longest, int P, class T>
 LOREMD_INLINE void gradient_along_directions(const MeshCall<T> &call, const T *mesh,
-                                             const T *charges, double *gradient) {
+                                             const T *charges, double *gradient, bool add) {
   const int channels = static_cast<int>(call.shape.channels);
   for_each_window<Longest, P, 2>(
       call, charges, channels, [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
@@ -98,7 +120,10 @@ LOREMD_INLINE void gradient_along_directions(const MeshCall<T> &call, const T *m
         }
         double product[3];
         sums.times(call.directions + 3 * i, product);
-        for (int a = 0; a < 3; ++a) gradient[3 * i + a] += product[a];
+        for (int a = 0; a < 3; ++a) {
+          double &to = gradient[3 * i + a];
+          to = add ? to + product[a] : product[a];
+        }
       });
 }
 
@@ -111,46 +136,37 @@ void interpolate_field(const MeshCall<T> &call, const T *mesh, T *values, T *fie
     constexpr int P = decltype(order)::value;
     std::vector<T> workspace(workspace_size<P, T>(channels, 4));
     with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
-      field_atoms<longest(), P>(call, channels, mesh, Results<T>{values, field, nullptr, nullptr},
-                                workspace.data());
+      field_atoms<longest(), P>(call, channels, mesh, Results<T>{values, field}, workspace.data());
     });
   });
 }
 
 template <class T>
 void interpolate_gradient(const MeshCall<T> &call, const T *mesh, const T *charges, T *values,
-                          double *gradient) {
-  check(!call.directions || !values, "values along directions come from interpolate");
+                          double *gradient, bool add, const KeptField<T> &kept) {
+  check(!call.directions || (!values && !kept.field),
+        "values along directions come from interpolate, and a kept field has none");
   dispatch_window(call, [&](auto order, auto channels) {
     constexpr int P = decltype(order)::value;
     if (call.directions) {
       with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
-        gradient_along_directions<longest(), P>(call, mesh, charges, gradient);
+        gradient_along_directions<longest(), P>(call, mesh, charges, gradient, add);
       });
     } else {
       std::vector<T> workspace(workspace_size<P, T>(channels, 4));
       with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
         field_atoms<longest(), P>(call, channels, mesh,
-                                  Results<T>{values, nullptr, charges, gradient}, workspace.data());
+                                  Results<T>{values, nullptr, charges, gradient, add, kept},
+                                  workspace.data());
       });
     }
   });
 }
 
-template <class T>
-LOREMD_CLONES void add_field_gradient(int64_t n, int channels, const T *field, const T *charges,
-                                      double *gradient) {
-  for (int64_t i = 0; i < n; ++i) {
-    for (int a = 0; a < 3; ++a) {
-      gradient[3 * i + a] += dot(channels, charges + i * channels, field + (3 * i + a) * channels);
-    }
-  }
-}
-
-#define LOREMD_INSTANTIATE(T)                                                     \
-  template void interpolate_field(const MeshCall<T> &, const T *, T *, T *);      \
-  template void add_field_gradient(int64_t, int, const T *, const T *, double *); \
-  template void interpolate_gradient(const MeshCall<T> &, const T *, const T *, T *, double *);
+#define LOREMD_INSTANTIATE(T)                                                                  \
+  template void interpolate_field(const MeshCall<T> &, const T *, T *, T *);                   \
+  template void interpolate_gradient(const MeshCall<T> &, const T *, const T *, T *, double *, \
+                                     bool, const KeptField<T> &);
 LOREMD_INSTANTIATE(float)
 LOREMD_INSTANTIATE(double)
 #undef LOREMD_INSTANTIATE

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "mesh/window.hpp"
 #include "simd.hpp"
@@ -18,27 +17,32 @@ constexpr int64_t strip_columns = 16;
 // A slab is at least this thick, because its windows reach into the next one.
 constexpr int least_thickness = 8;
 
-// The columns (x, y) of a mesh in the order of the visit.
-struct Columns {
-  std::vector<int64_t> slab_begins;  // first x of each slab, and the number of x
-  std::vector<int32_t> ranks;        // (x, y)
+// First x of each slab, and the number of x.
+std::vector<int64_t> slab_begins(int64_t nx, int order) {
+  const int64_t slabs = std::max<int64_t>(1, nx / std::max(order, least_thickness) / 2 * 2);
+  std::vector<int64_t> begins;
+  for (int64_t s = 0; s <= slabs; ++s) begins.push_back(s * nx / slabs);
+  return begins;
+}
 
-  Columns(const MeshShape &shape, int order) : ranks(shape.points[0] * shape.points[1]) {
-    const auto [nx, ny, nz] = shape.points;
-    const int64_t slabs = std::max<int64_t>(1, nx / std::max(order, least_thickness) / 2 * 2);
-    for (int64_t s = 0; s <= slabs; ++s) slab_begins.push_back(s * nx / slabs);
-    int32_t rank = 0;
-    for (int64_t s = 0; s < slabs; ++s) {
-      for (int64_t strip = 0; strip < ny; strip += strip_columns) {
-        for (int64_t x = slab_begins[s]; x < slab_begins[s + 1]; ++x) {
-          for (int64_t y = strip; y < std::min(strip + strip_columns, ny); ++y) {
-            ranks[x * ny + y] = rank++;
-          }
+// The place of each column (x, y) of a mesh in the order of the visit; those of a slab follow each
+// other.
+std::vector<int32_t> column_ranks(const MeshShape &shape, int order) {
+  const int64_t nx = shape.points[0], ny = shape.points[1];
+  const auto begins = slab_begins(nx, order);
+  std::vector<int32_t> ranks(nx * ny);
+  int32_t rank = 0;
+  for (size_t s = 0; s + 1 < begins.size(); ++s) {
+    for (int64_t strip = 0; strip < ny; strip += strip_columns) {
+      for (int64_t x = begins[s]; x < begins[s + 1]; ++x) {
+        for (int64_t y = strip; y < std::min(strip + strip_columns, ny); ++y) {
+          ranks[x * ny + y] = rank++;
         }
       }
     }
   }
-};
+  return ranks;
+}
 
 // Where the windows of the atoms start: the rank of the column, and z.
 LOREMD_CLONES void find_starts(const double *fractions, int64_t n, const MeshShape &shape,
@@ -74,35 +78,57 @@ void check_finite(const double *fractions, int64_t n) {
   }
 }
 
-// The atoms, in the order given, by ascending key, equal ones as they were: a counting sort.
-// Returns the end of each key's atoms.
-std::vector<int32_t> sort_by(const std::vector<int32_t> &keys, int64_t number_of_keys,
-                             const int32_t *given, int32_t *sorted) {
-  std::vector<int32_t> places(number_of_keys + 1);
-  for (const int32_t key : keys) ++places[key + 1];
-  std::partial_sum(places.begin(), places.end(), places.begin());
-  const auto n = static_cast<int64_t>(keys.size());
-  for (int64_t i = 0; i < n; ++i) sorted[places[keys[given[i]]]++] = given[i];
-  return places;
+// An atom and the z where its window starts.
+struct Start {
+  int32_t z, atom;
+};
+
+// places(k) <- how many of the keys are below k, for k = 0 .. number_of_keys
+template <class Key>
+void count_below(int64_t n, int64_t number_of_keys, Key &&key, int32_t *places) {
+  std::fill_n(places, number_of_keys + 1, 0);
+  for (int64_t i = 0; i < n; ++i) ++places[key(i) + 1];
+  for (int64_t k = 0; k < number_of_keys; ++k) places[k + 1] += places[k];
 }
 
 }  // namespace
 
-VisitingOrder visiting_order(const double *fractions, int64_t n, const MeshShape &shape,
-                             int order) {
+void visiting_order(const double *fractions, int64_t n, const MeshShape &shape, int order,
+                    int32_t *atoms) {
   check_finite(fractions, n);
-  const Columns columns(shape, order);
-  std::vector<int32_t> column(n), z(n), given(n), by_z(n);
-  find_starts(fractions, n, shape, order, columns.ranks.data(), column.data(), z.data());
-  std::iota(given.begin(), given.end(), 0);
-  sort_by(z, shape.points[2], given.data(), by_z.data());
-  VisitingOrder result{std::vector<int32_t>(n), {0}};
-  const auto ends = sort_by(column, columns.ranks.size(), by_z.data(), result.atoms.data());
-  // the columns of a slab have consecutive ranks
-  for (size_t s = 1; s < columns.slab_begins.size(); ++s) {
-    result.slab_starts.push_back(ends[columns.slab_begins[s] * shape.points[1] - 1]);
+  const std::vector<int32_t> ranks = column_ranks(shape, order);
+  const auto columns = static_cast<int64_t>(ranks.size()), heights = shape.points[2];
+  // kept, because touching fresh memory takes longer than sorting
+  thread_local std::vector<int32_t> column, z;
+  thread_local std::vector<Start> starts;
+  column.resize(n), z.resize(n), starts.resize(n);
+  find_starts(fractions, n, shape, order, ranks.data(), column.data(), z.data());
+
+  // counting sorts, which leave equal ones as they were: by column, then each column by z
+  std::vector<int32_t> places(columns + 1), by_z(heights + 1);
+  count_below(n, columns, [&](int64_t i) { return column[i]; }, places.data());
+  for (int64_t i = 0; i < n; ++i) {
+    starts[places[column[i]]++] = {z[i], static_cast<int32_t>(i)};
   }
-  return result;
+  for (int64_t c = 0, begin = 0; c < columns; begin = places[c++]) {
+    const Start *own = starts.data() + begin;
+    const int64_t count = places[c] - begin;
+    count_below(count, heights, [&](int64_t i) { return own[i].z; }, by_z.data());
+    for (int64_t i = 0; i < count; ++i) atoms[begin + by_z[own[i].z]++] = own[i].atom;
+  }
+}
+
+std::vector<int64_t> slab_starts(const double *fractions, int64_t n, const MeshShape &shape,
+                                 int order, const int32_t *atoms) {
+  const int64_t nx = shape.points[0];
+  std::vector<int64_t> starts;
+  for (int64_t begin : slab_begins(nx, order)) {
+    const auto before = [&](int32_t atom) {
+      return window_start(fractions[3 * atom], nx, order).first < begin;
+    };
+    starts.push_back(std::partition_point(atoms, atoms + n, before) - atoms);
+  }
+  return starts;
 }
 
 }  // namespace loremd

@@ -7,22 +7,19 @@
 
 namespace loremd {
 
-// The atoms 0 .. n-1 so that those whose windows start in the same column (x, y) of the mesh follow
-// each other, by ascending z, which spread makes use of, and columns that are near each other come
-// near each other, so that their part of the mesh stays in the cache.
-struct VisitingOrder {
-  std::vector<int32_t> atoms;
+// atoms <- the atoms 0 .. n-1 so that those whose windows of `order` points start in the same
+// column (x, y) of the mesh follow each other, by ascending z, which spread makes use of, and
+// columns that are near each other come near each other, so that their part of the mesh stays in
+// the cache. Throws Error on a position that is not finite.
+void visiting_order(const double *fractions, int64_t n, const MeshShape &shape, int order,
+                    int32_t *atoms);
 
-  // Slab s holds atoms[slab_starts[s]] to atoms[slab_starts[s + 1]], all in one range of x that is
-  // at least `order` points wide. Their number is even, or one: windows of the slabs 0, 2, 4, ...
-  // do not touch each other, nor do those of 1, 3, 5, ..., so threads may spread them at once. It
-  // depends on mesh and order only, which makes the sums the same for any number of threads.
-  std::vector<int64_t> slab_starts;
-
-  int64_t slabs() const { return static_cast<int64_t>(slab_starts.size()) - 1; }
-};
-
-// For windows of `order` points. Throws Error on a position that is not finite.
-VisitingOrder visiting_order(const double *fractions, int64_t n, const MeshShape &shape, int order);
+// Where the slabs of such an order begin: slab s holds atoms[starts[s]] to atoms[starts[s + 1]],
+// all in one range of x that is at least `order` points wide. Their number is even, or one: windows
+// of the slabs 0, 2, 4, ... do not touch each other, nor do those of 1, 3, 5, ..., so threads may
+// spread them at once. It depends on mesh and order only, which makes the sums the same for any
+// number of threads.
+std::vector<int64_t> slab_starts(const double *fractions, int64_t n, const MeshShape &shape,
+                                 int order, const int32_t *atoms);
 
 }  // namespace loremd
