@@ -155,7 +155,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
   const int64_t n = charges.size(0), channels = charges.size(1);
   Tensor values = empty_large({n, channels}, charges.options());
   Tensor field = with_field ? empty_large({n, 3, channels}, charges.options()) : none(charges);
-  Tensor spectrum, visit = at::zeros({channels == 0 ? n : 0}, charges.options().dtype(at::kInt));
+  Tensor spectrum;
+  // any order where there are no channels, and so no mesh
+  Tensor visit = at::zeros({channels == 0 ? n : 0}, charges.options().dtype(at::kInt));
   most_mesh_bytes() = 0;
   with_meshes("mesh_potential", fractions, charges, influence, mesh_shape, order, window, comm, {},
               [&](auto &meshes) {
