@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "mesh/convolve.hpp"
+#include "tasks.hpp"
 #include "types.hpp"
 
 namespace loremd_torch {
@@ -20,6 +21,25 @@ struct Convolution {
                                // <other mesh, convolved mesh> by the influence function
   Tensor other{};              // the spectrum of the other mesh; undefined: the mesh itself
 };
+
+// Planes of a mesh, or columns side by side, that are transformed with the same buffers.
+constexpr int64_t planes_per_task = 4;
+
+template <class T>
+void transform_planes(const loremd::MeshShape &shape, const loremd::MeshFft<T> &fft, bool inverse,
+                      loremd::PlaneAxes axes, T *mesh) {
+  for_each_piece(shape.points[0], planes_per_task, [&](int64_t begin, int64_t end) {
+    loremd::transform_planes(shape.planes(begin, end), fft, inverse,
+                             mesh + begin * shape.plane_size(), axes);
+  });
+}
+
+template <class T>
+void convolve_columns(const loremd::ColumnCall<T> &call, const loremd::MeshFft<T> &fft, T *mesh) {
+  for_each_piece(call.shape.points[1], planes_per_task, [&](int64_t begin, int64_t end) {
+    loremd::convolve_columns(call, fft, begin, end, mesh);
+  });
+}
 
 // Convolves `mesh`, shape.size() values, in place; its halo is left alone. Returns the spectrum, or
 // an undefined tensor.

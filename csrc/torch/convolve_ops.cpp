@@ -16,7 +16,6 @@
 #include "mesh/layout.hpp"
 #include "mesh_memory.hpp"
 #include "support.hpp"
-#include "tasks.hpp"
 
 namespace loremd_torch {
 
@@ -34,9 +33,6 @@ template <class T>
 std::complex<T> *complex_data(const Tensor &t) {
   return reinterpret_cast<std::complex<T> *>(t.mutable_data_ptr<c10::complex<T>>());
 }
-
-// Planes of the mesh that are transformed with the same buffers.
-constexpr int64_t planes_per_task = 4;
 
 double points_of(const loremd::MeshShape &shape) {
   return static_cast<double>(shape.points[0]) * shape.points[1] * shape.points[2];
@@ -80,17 +76,9 @@ Tensor convolve_channels(const Convolution &c, T *mesh) {
       c.shape, full.const_data_ptr<T>(), kept.defined() ? kept.mutable_data_ptr<T>() : nullptr,
       c.other.defined() ? c.other.const_data_ptr<T>() : nullptr,
       products.defined() ? products.mutable_data_ptr<T>() : nullptr};
-  const auto planes = [&](bool inverse) {
-    for_each_piece(nx, planes_per_task, [&](int64_t begin, int64_t end) {
-      loremd::transform_planes(c.shape.planes(begin, end), fft, inverse,
-                               mesh + begin * c.shape.plane_size());
-    });
-  };
-  planes(false);
-  for_each_piece(ny, planes_per_task, [&](int64_t begin, int64_t end) {
-    loremd::convolve_columns(columns, fft, begin, end, mesh);
-  });
-  planes(true);
+  transform_planes(c.shape, fft, false, loremd::PlaneAxes::both, mesh);
+  convolve_columns(columns, fft, mesh);
+  transform_planes(c.shape, fft, true, loremd::PlaneAxes::both, mesh);
   if (products.defined()) {
     loremd::reduce_correlation(c.shape.points, 1 / points_of(c.shape), products.const_data_ptr<T>(),
                                c.correlation.mutable_data_ptr<T>());

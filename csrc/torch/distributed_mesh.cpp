@@ -4,7 +4,6 @@
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/Parallel.h>
 #include <ATen/record_function.h>
 #include <ATen/TensorOperators.h>
 
@@ -175,11 +174,7 @@ void DistributedMesh<T>::move(const Move &move) {
 template <class T>
 void DistributedMesh<T>::transform(const loremd::MeshShape &shape, loremd::PlaneAxes axes,
                                    bool inverse) {
-  T *mesh = here_.mutable_data_ptr<T>();
-  at::parallel_for(0, shape.points[0], 1, [&](int64_t begin, int64_t end) {
-    loremd::transform_planes(shape.planes(begin, end), fft_, inverse,
-                             mesh + begin * shape.plane_size(), axes);
-  });
+  transform_planes(shape, fft_, inverse, axes, here_.mutable_data_ptr<T>());
 }
 
 template <class T>
@@ -188,9 +183,7 @@ void DistributedMesh<T>::convolve_columns(const Convolution &call, const Tensor 
   const loremd::MeshShape &shape = shapes_.back();
   const loremd::ColumnCall<T> columns{shape, influence_.const_data_ptr<T>(), data(spectrum),
                                       data(call.other), data(call.correlation)};
-  at::parallel_for(0, shape.points[1], 1, [&](int64_t begin, int64_t end) {
-    loremd::convolve_columns(columns, fft_, begin, end, here_.mutable_data_ptr<T>());
-  });
+  loremd_torch::convolve_columns(columns, fft_, here_.mutable_data_ptr<T>());
 }
 
 template <class T>

@@ -95,53 +95,73 @@ struct FrequencyRow {
   }
 };
 
+// The aliases of all frequencies of a call.
+struct AliasTables {
+  AxisTable x, y, z;
+  std::vector<std::array<double, 2>> spans;  // of the frequencies of the call along z, by alias
+  double metric[9];
+
+  AliasTables(const InfluenceCall &call, const std::array<int, 3> &ranges,
+              const WindowTransform &window)
+      : x(call.points[0], ranges[0], window),
+        y(table_or(call, ranges, window, 1, x)),
+        z(table_or(call, ranges, window, 2, y)) {
+    const Box box = call.frequencies();
+    for (int alias = 0; alias < z.aliases; ++alias) {
+      const double *f = z.frequencies(alias);
+      const auto [low, high] = std::minmax_element(f + box.begin[2], f + box.end[2]);
+      spans.push_back({*low, *high});
+    }
+    for (int i = 0; i < 9; ++i) metric[i] = four_pi_squared * call.metric[i];
+  }
+
+  // runs <- those that matter in the row of frequencies from (ix, iy, iz) on.
+  void find_runs(int64_t ix, int64_t iy, int64_t iz, double limit,
+                 std::vector<AliasRun> &runs) const {
+    runs.clear();
+    for (int ax = 0; ax < x.aliases; ++ax) {
+      for (int ay = 0; ay < y.aliases; ++ay) {
+        const double f[3] = {x.frequencies(ax)[ix], y.frequencies(ay)[iy], 0};
+        AliasRun run{f[0],
+                     f[1],
+                     x.weights(ax)[ix] * y.weights(ay)[iy],
+                     nullptr,
+                     nullptr,
+                     metric_product(metric, f),
+                     (metric[2] + metric[6]) * f[0] + (metric[5] + metric[7]) * f[1],
+                     metric[8]};
+        for (int az = 0; az < z.aliases; ++az) {
+          run.fz = z.frequencies(az) + iz;
+          run.weights = z.weights(az) + iz;
+          if (run.least(spans[az][0], spans[az][1]) <= limit) runs.push_back(run);
+        }
+      }
+    }
+  }
+
+ private:
+  // The table of an axis, which may be that of another.
+  static AxisTable table_or(const InfluenceCall &call, const std::array<int, 3> &ranges,
+                            const WindowTransform &window, int axis, const AxisTable &other) {
+    if (other.n == call.points[axis] && other.range == ranges[axis]) return other;
+    return AxisTable(call.points[axis], ranges[axis], window);
+  }
+};
+
 // Calls body(row) for all frequencies but k = 0.
 template <class Body>
 void for_each_row(const InfluenceCall &call, double limit, Body &&body) {
   const auto ranges = alias_ranges(call, std::sqrt(limit));
   const Box box = call.frequencies();
   if (box.points() == 0) return;
-  const WindowTransform window(call.order, call.window);
-  const AxisTable tx(call.points[0], ranges[0], window);
-  const auto table_or = [&](int a, const AxisTable &other) {
-    return other.n == call.points[a] && other.range == ranges[a]
-               ? other
-               : AxisTable(call.points[a], ranges[a], window);
-  };
-  const AxisTable ty = table_or(1, tx), tz = table_or(2, ty);
-  std::vector<std::array<double, 2>> spans;  // of the frequencies along z, by alias
-  for (int az = 0; az < tz.aliases; ++az) {
-    const double *f = tz.frequencies(az);
-    const auto [low, high] = std::minmax_element(f + box.begin[2], f + box.end[2]);
-    spans.push_back({*low, *high});
-  }
-  double metric[9];
-  for (int i = 0; i < 9; ++i) metric[i] = four_pi_squared * call.metric[i];
+  const AliasTables tables(call, ranges, WindowTransform(call.order, call.window));
   FrequencyRow row{0, 0, limit};
   for (int64_t x = box.begin[0]; x < box.end[0]; ++x) {
     for (int64_t y = box.begin[1]; y < box.end[1]; ++y) {
       int64_t z = box.begin[2];
       if (x == 0 && y == 0 && z == 0) ++z, ++row.first;  // k = 0
       row.count = static_cast<int>(box.end[2] - z);
-      row.runs.clear();
-      for (int ax = 0; ax < tx.aliases; ++ax) {
-        for (int ay = 0; ay < ty.aliases; ++ay) {
-          const double f[3] = {tx.frequencies(ax)[x], ty.frequencies(ay)[y], 0};
-          AliasRun run{f[0],
-                       f[1],
-                       tx.weights(ax)[x] * ty.weights(ay)[y],
-                       nullptr,
-                       nullptr,
-                       metric_product(metric, f),
-                       (metric[2] + metric[6]) * f[0] + (metric[5] + metric[7]) * f[1],
-                       metric[8]};
-          for (int az = 0; az < tz.aliases; ++az) {
-            run.fz = tz.frequencies(az) + z;
-            run.weights = tz.weights(az) + z;
-            if (run.least(spans[az][0], spans[az][1]) <= limit) row.runs.push_back(run);
-          }
-        }
-      }
+      tables.find_runs(x, y, z, limit, row.runs);
       body(row);
       row.first += row.count;
     }

@@ -25,7 +25,7 @@ struct KeptField {
 //                    + sum_c kept.charges(i, c) kept.field(i, a, c),
 // and, unless `values` is null, the values of `interpolate` from the same pass over the mesh.
 // With call.directions, w_g is replaced by its derivative along the direction: a row of the Hessian
-// (values and the kept field must be null then).
+// (values and the kept field must be null then, and nothing is added to).
 //
 //   charges   (atoms, channels)
 //   values    (atoms, channels)   overwritten, or null

@@ -97,7 +97,7 @@ LOREMD_INLINE void field_atoms(const MeshCall<T> &call, Channels channels, const
 // Hessian of sum_c charges(c) values(c), times the direction of each atom.
 template <int Longest, int P, class T>
 LOREMD_INLINE void gradient_along_directions(const MeshCall<T> &call, const T *mesh,
-                                             const T *charges, double *gradient, bool add) {
+                                             const T *charges, double *gradient) {
   const int channels = static_cast<int>(call.shape.channels);
   for_each_window<Longest, P, 2>(
       call, charges, channels, [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
@@ -118,12 +118,7 @@ LOREMD_INLINE void gradient_along_directions(const MeshCall<T> &call, const T *m
             sums.add(wx[kx], wy[ky], sx[kx], sy[ky], cx[kx], cy[ky], value, slope, curvature);
           }
         }
-        double product[3];
-        sums.times(call.directions + 3 * i, product);
-        for (int a = 0; a < 3; ++a) {
-          double &to = gradient[3 * i + a];
-          to = add ? to + product[a] : product[a];
-        }
+        sums.times(call.directions + 3 * i, gradient + 3 * i);
       });
 }
 
@@ -144,13 +139,13 @@ void interpolate_field(const MeshCall<T> &call, const T *mesh, T *values, T *fie
 template <class T>
 void interpolate_gradient(const MeshCall<T> &call, const T *mesh, const T *charges, T *values,
                           double *gradient, bool add, const KeptField<T> &kept) {
-  check(!call.directions || (!values && !kept.field),
-        "values along directions come from interpolate, and a kept field has none");
+  check(!call.directions || !values, "values along directions come from interpolate");
+  check(!call.directions || (!add && !kept.field), "a gradient along directions stands alone");
   dispatch_window(call, [&](auto order, auto channels) {
     constexpr int P = decltype(order)::value;
     if (call.directions) {
       with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
-        gradient_along_directions<longest(), P>(call, mesh, charges, gradient, add);
+        gradient_along_directions<longest(), P>(call, mesh, charges, gradient);
       });
     } else {
       std::vector<T> workspace(workspace_size<P, T>(channels, 4));
