@@ -26,7 +26,6 @@ TORCH_LIBRARY(loremd, m) {
       "Tensor charges, int order, Tensor? window=None) -> Tensor");
 
   m.def("row_products(Tensor rows, Tensor matrix) -> Tensor");
-  m.def("scaled(Tensor values, Tensor factor) -> Tensor");
   m.def("convolve(Tensor mesh, Tensor influence) -> Tensor");
   m.def("correlate(Tensor a, Tensor b) -> Tensor");
 

@@ -458,7 +458,8 @@ struct MeshEnergy : torch::autograd::Function<MeshEnergy> {
     if (at::GradMode::is_enabled()) return differentiable_backward(ctx, a, saved, grads[0]);
     const Tensor twice = 2 * grads[0];
     const auto times = [&](int input, const Tensor &factor, const Tensor &derivative) {
-      return ctx->needs_input_grad(input) ? scaled(derivative, factor) : Tensor();
+      if (!ctx->needs_input_grad(input)) return Tensor();
+      return factor.to(derivative.scalar_type()) * derivative;
     };
     return {times(0, twice, saved[5]), times(1, twice, saved[4]), times(2, grads[0], saved[6]),
             wants_uniform(ctx, saved[3]) ? grads[0] * saved[7] : Tensor(), Tensor()};

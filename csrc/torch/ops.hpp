@@ -36,10 +36,8 @@ Tensor interpolate_gradient_directional(const Tensor &fractions, const Tensor &d
                                         const Tensor &mesh, const Tensor &charges, int64_t order,
                                         const OptionalTensor &window);
 
-// products.cpp: rows (n, 3) times a matrix (3, 3), as torch.mm. float64.
+// fractional.cpp: rows (n, 3) times a matrix (3, 3), as torch.mm. float64.
 Tensor row_products(const Tensor &rows, const Tensor &matrix);
-// Values times a factor of no dimensions, in the dtype of the values. Without a derivative.
-Tensor scaled(const Tensor &values, const Tensor &factor);
 
 // mesh/convolve.hpp
 Tensor convolve(const Tensor &mesh, const Tensor &influence);

@@ -57,8 +57,7 @@ FUNCTIONS = {
 # Ops that are made of others: torch's own for the networks.
 COMPOSED = HALVES_OF_NETWORKS | {
     *("mlp", "residual_mlp", "residual_mlp_forward", "residual_mlp_again"),
-    *("tensor_product_gradient", "tensor_dense", "tensor_dense_gradient"),
-    *("row_products", "scaled"),
+    *("tensor_product_gradient", "tensor_dense", "tensor_dense_gradient", "row_products"),
 }
 
 # Formulas that both sides must take from a shared header: (stem, header, functions it defines).

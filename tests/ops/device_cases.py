@@ -127,7 +127,6 @@ ARGUMENTS = {
     "mesh_energy": _mesh,
     "mesh_energy_forward": lambda c: [*_mesh(c), True],
     "row_products": lambda c: [c.fractions, c.metric()],
-    "scaled": lambda c: [c.charges, torch.tensor(-1.7, dtype=torch.float64)],
     "influence_sum": lambda c: [c.metric(), *_influence(c)],
     "influence_sum_directional": lambda c: [c.metric(), c.random(3, 3), *_influence(c)],
     "influence_sum_gradient": lambda c: [c.metric(), c.half_spectrum(), *_influence(c)],

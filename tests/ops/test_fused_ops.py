@@ -432,10 +432,3 @@ class TestBadInput:
                 torch.ops.loremd.mesh_potential_backward(
                     *arguments, field, spectrum, wrong, charges
                 )
-
-    def test_factor_that_is_not_one_number(self):
-        values = torch.ones(3, 2)
-        assert torch.ops.loremd.scaled(values, torch.tensor(2.0).double()).equal(2 * values)
-        for wrong in (torch.ones(1), torch.tensor(2)):
-            with pytest.raises(ValueError, match="expected factor to be one real number"):
-                torch.ops.loremd.scaled(values, wrong)

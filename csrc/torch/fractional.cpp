@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Products of a long tensor with something small. Those of so thin a matrix take torch several
-// times as long as reading and writing it, and a third of the rest goes into fresh memory in small
-// pages.
-#include <ATen/ops/empty_like.h>
+// Positions in units of the cell. A product of so thin a matrix takes torch several times as long
+// as reading and writing it.
 #include <ATen/ops/mm.h>
-#include <ATen/ops/mul.h>
 #include <ATen/Parallel.h>
-#include <ATen/TensorOperators.h>
 
 #include "device_call.hpp"
 #include "mesh_memory.hpp"
@@ -16,10 +12,6 @@ namespace loremd_torch {
 
 Tensor row_products(const Tensor &rows, const Tensor &matrix) {
   LOREMD_CALL(row_products, rows, matrix);
-}
-
-Tensor scaled(const Tensor &values, const Tensor &factor) {
-  LOREMD_CALL(scaled, values, factor);
 }
 
 namespace {
@@ -51,23 +43,6 @@ Tensor row_products_meta(const Tensor &rows, const Tensor &matrix) {
   return at::empty_like(rows, at::MemoryFormat::Contiguous);
 }
 
-Tensor scaled_kernel(const Tensor &values, const Tensor &factor) {
-  const char *op = "scaled";
-  check_floating(op, "values", values);
-  check_devices(op, {&values, &factor});
-  TORCH_CHECK_VALUE(factor.dim() == 0 && factor.is_floating_point(), "loremd::", op,
-                    ": expected factor to be one real number, got shape ", factor.sizes(),
-                    " and dtype ", factor.scalar_type());
-  const Tensor by = factor.to(values.scalar_type());
-  if (!values.device().is_cpu()) return values * by;
-  Tensor products = empty_large(values.sizes(), values.options());
-  return at::mul_out(products, values, by);
-}
-
-Tensor scaled_meta(const Tensor &values, const Tensor &) {
-  return at::empty_like(values, at::MemoryFormat::Contiguous);
-}
-
 // Bilinear, so the derivatives are products again, to any order.
 struct RowProducts : torch::autograd::Function<RowProducts> {
   static Tensor forward(AutogradContext *ctx, const Tensor &rows, const Tensor &matrix) {
@@ -92,12 +67,10 @@ Tensor row_products_autograd(const Tensor &rows, const Tensor &matrix) {
 
 LOREMD_KERNELS(m) {
   m.impl("row_products", row_products_kernel);
-  m.impl("scaled", scaled_kernel);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Meta, m) {
   m.impl("row_products", row_products_meta);
-  m.impl("scaled", scaled_meta);
 }
 
 TORCH_LIBRARY_IMPL(loremd, Autograd, m) {
