@@ -5,6 +5,7 @@
 #include <numeric>
 #include <vector>
 
+#include "aligned_array.hpp"
 #include "math/half_spectrum.hpp"
 #include "mesh/layout.hpp"
 
@@ -15,21 +16,21 @@ namespace {
 // of this many times 200 vectors stay within the second-level cache.
 constexpr int side_by_side = 4;
 
-// Memory for two sequences of `n` elements of `width` vectors, aligned for any vector; one vector
-// more may be written behind the first.
-template <class V>
+// Memory for `Sets` sequences of `n` elements of `width` vectors, aligned for any vector; one
+// vector more may be written behind the last.
+template <class Lanes, int Sets>
 class Buffers {
+  using T = typename Lanes::Value;
+
  public:
   Buffers(int64_t n, int width)
-      : memory_((2 * static_cast<size_t>(n) * width + 1) * sizeof(V) + line_bytes) {
-    const auto address = reinterpret_cast<uintptr_t>(memory_.data());
-    first = reinterpret_cast<V *>((address + line_bytes - 1) / line_bytes * line_bytes);
-    second = first + n * width;
-  }
-  V *first, *second;
+      : size_(n * width * Lanes::lanes), memory_(Sets * size_ + line_bytes) {}
+
+  T *operator[](int set) { return memory_.data() + set * size_; }
 
  private:
-  std::vector<unsigned char> memory_;
+  int64_t size_;
+  AlignedArray<T> memory_;
 };
 
 // Calls body(ComplexLanes) with the longest vectors of the machine.
@@ -54,55 +55,45 @@ int rows_together(const MeshShape &shape) {
   return rows * ((side_by_side + vectors - 1) / vectors);
 }
 
+// fft.hpp, compiled once for all that calls it.
+template <class Lanes, class T>
+LOREMD_CLONES void transform(Lanes, const FftPlan<T> &plan, bool inverse, int width,
+                             Sequences<T> from, Sequences<T> to, T *workspace) {
+  fft<Lanes>(plan, inverse, width, from, to, workspace);
+}
+
+// Calls copy(offset of a vector of points in their rows, offset side by side) for `count` rows, in
+// the order of the points: the end of a vector may belong to the next one.
+template <class Lanes, class Copy>
+LOREMD_INLINE void for_each_vector_of_points(const MeshShape &shape, int64_t count, int width,
+                                             Copy &&copy) {
+  const int64_t row = shape.row_size(), stride = shape.stride, element = width * Lanes::lanes;
+  for (int64_t i = 0; i < shape.points[2]; ++i) {
+    for (int64_t r = 0; r < count; ++r) {
+      const int64_t in_row = r * row + i * stride, together = i * element + r * stride;
+      copy(in_row, together);
+      for (int64_t c = Lanes::lanes; c < stride; c += Lanes::lanes) copy(in_row + c, together + c);
+    }
+  }
+}
+
 // Transforms `count` rows along z. The points of the rows are brought side by side as they are;
 // whole vectors are copied, whose ends are overwritten by the next point, or belong to the halo.
-template <class Lanes, class T, class V>
+// `together` has room for them, `workspace` for twice as much.
+template <class Lanes, class T>
 LOREMD_INLINE void transform_along_z(const MeshShape &shape, const FftPlan<T> &plan, bool inverse,
-                                     int64_t count, int width, T *rows, Buffers<V> &buffers) {
-  const int64_t row = shape.row_size(), stride = shape.stride;
-  const int64_t element = width * Lanes::lanes;
-  T *const together = reinterpret_cast<T *>(buffers.first);
-  for (int i = 0; i < plan.n; ++i) {
-    for (int64_t r = 0; r < count; ++r) {
-      for (int64_t c = 0; c < stride; c += Lanes::lanes) {
-        store(together + i * element + r * stride + c, load<V>(rows + r * row + i * stride + c));
-      }
-    }
-  }
-  const T *to =
-      reinterpret_cast<const T *>(fft<Lanes>(plan, inverse, width, buffers.first, buffers.second));
-  for (int i = 0; i < plan.n; ++i) {
-    for (int64_t r = 0; r < count; ++r) {
-      for (int64_t c = 0; c < stride; c += Lanes::lanes) {
-        store(rows + r * row + i * stride + c, load<V>(to + i * element + r * stride + c));
-      }
-    }
-  }
-}
-
-// buffer <- n times `width` vectors side by side, `step` values apart; and back.
-template <class Lanes, class T, class V>
-LOREMD_INLINE void gather(int n, int64_t step, int width, const T *from, V *buffer) {
-  for (int i = 0; i < n; ++i) {
-    for (int v = 0; v < width; ++v)
-      buffer[i * width + v] = load<V>(from + i * step + v * Lanes::lanes);
-  }
-}
-template <class Lanes, class T, class V>
-LOREMD_INLINE void scatter(int n, int64_t step, int width, const V *buffer, T *to) {
-  for (int i = 0; i < n; ++i) {
-    for (int v = 0; v < width; ++v) store(to + i * step + v * Lanes::lanes, buffer[i * width + v]);
-  }
-}
-
-// Transforms the sequences that begin with `width` vectors side by side and go on `step` values
-// further on.
-template <class Lanes, class T, class V>
-LOREMD_INLINE void transform_across(const FftPlan<T> &plan, bool inverse, int64_t step, int width,
-                                    T *from, Buffers<V> &buffers) {
-  gather<Lanes>(plan.n, step, width, from, buffers.first);
-  scatter<Lanes>(plan.n, step, width,
-                 fft<Lanes>(plan, inverse, width, buffers.first, buffers.second), from);
+                                     int64_t count, int width, T *rows, T *together, T *workspace) {
+  using V = typename Lanes::V;
+  for_each_vector_of_points<Lanes>(shape, count, width,
+                                   [&](int64_t in_row, int64_t at) LOREMD_INLINE_LAMBDA {
+                                     store(together + at, load<V>(rows + in_row));
+                                   });
+  const Sequences<T> sequences{together, width * Lanes::lanes};
+  transform(Lanes{}, plan, inverse, width, sequences, sequences, workspace);
+  for_each_vector_of_points<Lanes>(shape, count, width,
+                                   [&](int64_t in_row, int64_t at) LOREMD_INLINE_LAMBDA {
+                                     store(rows + in_row, load<V>(together + at));
+                                   });
 }
 
 // Calls body(first, number) for the vectors of a row.
@@ -116,25 +107,26 @@ LOREMD_INLINE void for_each_block(int64_t vectors, Body &&body) {
 template <class Lanes, class T>
 LOREMD_CLONES void transform_planes_in(Lanes, const MeshShape &planes, const MeshFft<T> &fft,
                                        bool inverse, PlaneAxes axes, T *mesh) {
-  using V = typename Lanes::V;
   const int64_t ny = planes.points[1], row = planes.row_size(), rows = rows_together<Lanes>(planes);
   const int width = static_cast<int>(rows * planes.stride / Lanes::lanes);
-  Buffers<V> buffers_z(planes.points[2], width), buffers_y(ny, side_by_side);
+  Buffers<Lanes, 3> along_z(planes.points[2], width);
+  Buffers<Lanes, 2> along_y(ny, side_by_side);
   for (int64_t x = 0; x < planes.points[0]; ++x) {
     T *const plane = mesh + x * planes.plane_size();
     for (int step = 0; step < 2; ++step) {
-      const bool along_z = (step == 0) != inverse;
-      if (axes == (along_z ? PlaneAxes::y : PlaneAxes::z)) continue;
-      if (along_z) {
+      const bool is_z = (step == 0) != inverse;
+      if (axes == (is_z ? PlaneAxes::y : PlaneAxes::z)) continue;
+      if (is_z) {
         for (int64_t y = 0; y < ny; y += rows) {
           transform_along_z<Lanes>(planes, fft.z, inverse, std::min(rows, ny - y), width,
-                                   plane + y * row, buffers_z);
+                                   plane + y * row, along_z[0], along_z[1]);
         }
       } else {
-        for_each_block(vectors_of_row<Lanes>(planes), [&](int64_t v,
-                                                          int count) LOREMD_INLINE_LAMBDA {
-          transform_across<Lanes>(fft.y, inverse, row, count, plane + v * Lanes::lanes, buffers_y);
-        });
+        for_each_block(vectors_of_row<Lanes>(planes),
+                       [&](int64_t v, int count) LOREMD_INLINE_LAMBDA {
+                         const Sequences<T> columns{plane + v * Lanes::lanes, row};
+                         transform(Lanes{}, fft.y, inverse, count, columns, columns, along_y[0]);
+                       });
       }
     }
   }
@@ -173,29 +165,31 @@ LOREMD_CLONES void convolve_columns_in(Lanes, const ColumnCall<T> &call, const M
   const int64_t plane = shape.plane_size();
   std::vector<PointsOfVector<Lanes>> points;
   for (int64_t v = 0; v < vectors_of_row<Lanes>(shape); ++v) points.emplace_back(v, shape.stride);
-  Buffers<V> buffers(plan.n, side_by_side);
+  Buffers<Lanes, 3> buffers(plan.n, side_by_side);
+  T *const spectrum = buffers[0];
   for (int64_t y = begin; y < end; ++y) {
     for_each_block(points.size(), [&](int64_t block, int width) LOREMD_INLINE_LAMBDA {
       const int64_t first = y * shape.row_size() + block * Lanes::lanes;
-      gather<Lanes>(plan.n, plane, width, mesh + first, buffers.first);
-      V *const spectrum = fft<Lanes>(plan, false, width, buffers.first, buffers.second);
-      if (call.spectrum) scatter<Lanes>(plan.n, plane, width, spectrum, call.spectrum + first);
+      const Sequences<T> columns{mesh + first, plane}, spectra{spectrum, width * Lanes::lanes};
+      transform(Lanes{}, plan, false, width, columns, spectra, buffers[1]);
+      if (call.spectrum) {
+        copy_sequences<Lanes>(plan.n, width, spectra, {call.spectrum + first, plane});
+      }
       for (int x = 0; x < plan.n; ++x) {
         const int64_t k = (x * ny + y) * nz;
         for (int v = 0; v < width; ++v) {
-          V &value = spectrum[x * width + v];
+          T *const place = spectrum + (x * width + v) * Lanes::lanes;
+          const V value = load<V>(place);
           const PointsOfVector<Lanes> &of = points[block + v];
           if (call.correlation) {
-            const int64_t place = first + x * plane + v * Lanes::lanes;
-            const V partner = call.other ? load<V>(call.other + place) : value;
+            const int64_t in_mesh = first + x * plane + v * Lanes::lanes;
+            const V partner = call.other ? load<V>(call.other + in_mesh) : value;
             add_products(of, nz, partner * value, call.correlation + k);
           }
-          value *= __builtin_shuffle(load<V>(call.influence + k + of.first), of.lanes);
+          store(place, value * __builtin_shuffle(load<V>(call.influence + k + of.first), of.lanes));
         }
       }
-      V *const free = spectrum == buffers.first ? buffers.second : buffers.first;
-      const V *const back = fft<Lanes>(plan, true, width, spectrum, free);
-      scatter<Lanes>(plan.n, plane, width, back, mesh + first);
+      transform(Lanes{}, plan, true, width, spectra, columns, buffers[1]);
     });
   }
 }
