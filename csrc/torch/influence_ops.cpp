@@ -5,6 +5,9 @@
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "device_call.hpp"
 #include "dispatch.hpp"
 #include "distributed_mesh.hpp"
@@ -134,6 +137,38 @@ void with_call(const char *op, const Tensor &metric, const Tensor &direction, co
   });
 }
 
+// All numbers that an influence function without direction depends on.
+std::vector<double> arguments_of(const loremd::InfluenceCall &call) {
+  std::vector<double> all(call.metric, call.metric + 9);
+  const loremd::SmoothPart &smooth = call.smooth;
+  const loremd::Box box = call.frequencies();
+  const auto add = [&](auto... numbers) { (all.push_back(static_cast<double>(numbers)), ...); };
+  for (int a = 0; a < 3; ++a) add(call.points[a], box.begin[a], box.end[a]);
+  add(call.order, call.share.has_value(), smooth.exponent, smooth.range, smooth.ends_at_zero,
+      smooth.periodic, smooth.open_axis, smooth.reach, call.window.terms, smooth.shape.terms);
+  all.insert(all.end(), call.window.coefficients, call.window.coefficients + call.window.terms);
+  all.insert(all.end(), smooth.shape.coefficients, smooth.shape.coefficients + smooth.shape.terms);
+  return all;
+}
+
+// On the CPU: calculated, or a copy of the last one of this thread, as a cell often stays what it
+// is from step to step.
+void influence_on_cpu(const loremd::InfluenceCall &call, Tensor &influence) {
+  thread_local std::vector<double> last_arguments;
+  thread_local Tensor last;
+  double *const values = influence.mutable_data_ptr<double>();
+  std::vector<double> arguments = arguments_of(call);
+  if (arguments == last_arguments) {
+    std::copy_n(last.const_data_ptr<double>(), influence.numel(), values);
+    return;
+  }
+  loremd::influence_sum(call, values);
+  last_arguments.clear();
+  last = at::empty(influence.sizes(), influence.options());
+  std::copy_n(values, influence.numel(), last.mutable_data_ptr<double>());
+  last_arguments = std::move(arguments);
+}
+
 Tensor influence_any(const char *op, const Tensor &metric, const Tensor &direction,
                      const Table &table) {
   Tensor influence;
@@ -150,7 +185,11 @@ Tensor influence_any(const char *op, const Tensor &metric, const Tensor &directi
         });
       }
     }
-    loremd::influence_sum(call, influence.mutable_data_ptr<double>());
+    if (direction.defined()) {
+      loremd::influence_sum(call, influence.mutable_data_ptr<double>());
+    } else {
+      influence_on_cpu(call, influence);
+    }
   });
   return influence;
 }

@@ -147,3 +147,28 @@ def test_coarse_meshes():
         ops.influence(BOX, [8, 3, 8], 4, 0.8)
     with pytest.raises(ValueError, match="is too coarse for a smearing of 0.01"):
         ops.influence(BOX, SHAPE, 4, 0.01)
+
+
+def test_a_kept_result_is_that_of_its_arguments():
+    """The last result is kept: it must be neither that of other arguments nor what a caller made of
+    it."""
+
+    def sums(cell, window=None, form=None):
+        return ops.influence(cell, SHAPE, 4, 0.7, window, form)
+
+    cell = cell_of("triclinic")
+    first = sums(cell)
+    expected = first.clone()
+    first.zero_()
+    again = sums(cell)
+    assert torch.equal(again, expected) and again.data_ptr() != first.data_ptr()
+    others = [
+        sums(1.01 * cell),
+        sums(cell, ops.prolate_shape(9.0)),
+        sums(cell, None, ops.interaction(2.0)),
+        ops.influence(cell, SHAPE, 5, 0.7),
+        ops.influence(cell, SHAPE, 4, 0.8),
+    ]
+    for k, other in enumerate(others):
+        assert not torch.equal(other, expected), k
+        assert torch.equal(sums(cell), expected), k
