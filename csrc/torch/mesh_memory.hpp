@@ -1,39 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <ATen/ops/empty.h>
+#include <ATen/core/Tensor.h>
 
 #include <algorithm>
 #include <array>
 #include <initializer_list>
 
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
-
 namespace loremd_torch {
 
-// Memory of a mesh, uninitialised. Large ones ask for huge pages before they are touched: the
-// system clears them 6 times faster than small ones (90 MB: 7 instead of 40 ms), and transforms
-// along x, which jump from plane to plane, miss fewer page addresses.
-inline at::Tensor empty_mesh(int64_t values, const at::TensorOptions &options) {
-  at::Tensor mesh = at::empty({values}, options);
-  if (!mesh.device().is_cpu()) return mesh;
-#ifdef __linux__
-  constexpr uintptr_t page = 4096, huge_page = 1 << 21;
-  const auto begin = reinterpret_cast<uintptr_t>(mesh.mutable_data_ptr());
-  const uintptr_t first = (begin + page - 1) / page * page, end = begin + mesh.nbytes();
-  if (end > first + 2 * huge_page) {
-    // only a hint: whether it is followed does not matter
-    madvise(reinterpret_cast<void *>(first), (end - first) / page * page, MADV_HUGEPAGE);
-  }
-#endif
-  return mesh;
-}
+// A tensor, uninitialised, whose memory is kept for the next one where it is large.
+at::Tensor empty_large(at::IntArrayRef sizes, const at::TensorOptions &options);
 
-// The same for results as large as that, of any shape.
-inline at::Tensor empty_large(at::IntArrayRef sizes, const at::TensorOptions &options) {
-  return empty_mesh(c10::multiply_integers(sizes), options).view(sizes);
+// The same for a mesh of so many values.
+inline at::Tensor empty_mesh(int64_t values, const at::TensorOptions &options) {
+  return empty_large({values}, options);
 }
 
 // Where meshes stay between the calls of this thread.
@@ -62,7 +43,7 @@ inline void count_mesh_bytes(std::initializer_list<at::Tensor> others) {
 
 // The same for meshes that do not outlive the call of an op, in one of two places: the one of the
 // last call of this thread where it is large enough, as it is from step to step, and not much too
-// large. Touching fresh memory takes 10 % of the time of an evaluation.
+// large.
 inline at::Tensor workspace_mesh(int64_t values, const at::TensorOptions &options, int place = 0) {
   at::Tensor &kept = kept_meshes().at(place);
   const bool fits = kept.defined() && kept.storage().use_count() == 1 && kept.numel() >= values &&
