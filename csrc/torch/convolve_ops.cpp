@@ -15,6 +15,7 @@
 #include "device_mesh.hpp"
 #include "mesh/layout.hpp"
 #include "mesh_memory.hpp"
+#include "mesh_points.hpp"
 #include "support.hpp"
 
 namespace loremd_torch {
@@ -113,7 +114,7 @@ loremd::MeshShape shape_of(const char *op, const char *name, const Tensor &mesh)
 template <class T>
 Tensor padded(const loremd::MeshShape &shape, const Tensor &mesh) {
   Tensor values = empty_mesh(shape.size(), mesh.options());
-  loremd::pack_mesh(shape, mesh.contiguous().const_data_ptr<T>(), values.mutable_data_ptr<T>());
+  pack_mesh<T>(shape, mesh, values);
   return values;
 }
 

@@ -37,8 +37,7 @@ class DeviceMesh {
   static void add_field_gradient(const char *op, const Tensor &field, const Tensor &charges,
                                  Tensor &gradient);
 
-  // Compact (nx, ny, nz, channels) <- a mesh, and back.
-  Tensor compact(const Tensor &mesh) const { return points_of(mesh).contiguous(); }
+  // A mesh <- its points (nx, ny, nz, channels).
   Tensor pack(const Tensor &compact) const;
   // The points of a mesh without padding, (nx, ny, nz, channels), as a view.
   Tensor points_of(const Tensor &mesh) const;

@@ -17,7 +17,7 @@
 
 namespace loremd_torch {
 
-constexpr int64_t atoms_per_task = 512, windows_per_task = 2048, values_per_task = 32768;
+constexpr int64_t atoms_per_task = 512, windows_per_task = 2048;
 
 // Calls what it holds when it goes out of scope, also when something is thrown.
 template <class Body>
@@ -87,29 +87,6 @@ class Call {
                    [&](int64_t begin, int64_t end) { body(part(begin, end)); });
   }
 
-  // Calls body(part of the layout, first x) for planes of the mesh.
-  template <class Body>
-  void for_each_planes(Body &&body) const {
-    const int64_t planes_per_task =
-        std::max<int64_t>(1, values_per_task / (shape_.plane_size() + 1));
-    for_each_piece(shape_.points[0], planes_per_task,
-                   [&](int64_t begin, int64_t end) { body(shape_.planes(begin, end), begin); });
-  }
-
-  // Compact (nx, ny, nz, channels) <- a mesh that charges were spread on, its halo folded.
-  void unpack(const T *mesh, T *compact) const {
-    for_each_planes([&](const loremd::MeshShape &planes, int64_t x) {
-      loremd::unpack_mesh(planes, mesh + x * shape_.plane_size(), compact + x * compact_plane());
-    });
-  }
-
-  // A mesh ready to interpolate from <- compact (nx, ny, nz, channels).
-  void pack(const T *compact, T *mesh) const {
-    for_each_planes([&](const loremd::MeshShape &planes, int64_t x) {
-      loremd::pack_mesh(planes, compact + x * compact_plane(), mesh + x * shape_.plane_size());
-    });
-  }
-
  private:
   static loremd::WindowSpec spec_of(int order, const Tensor &series) {
     if (!series.defined()) return {order};
@@ -132,8 +109,6 @@ class Call {
             &window_,
             columns_};
   }
-
-  int64_t compact_plane() const { return shape_.points[1] * shape_.points[2] * shape_.channels; }
 
   Tensor fractions_, directions_;
   loremd::MeshShape shape_;

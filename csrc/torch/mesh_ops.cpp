@@ -16,6 +16,7 @@
 #include "mesh/spread.hpp"
 #include "mesh_call.hpp"
 #include "mesh_memory.hpp"
+#include "mesh_points.hpp"
 #include "support.hpp"
 
 namespace loremd_torch {
@@ -120,11 +121,19 @@ struct Arguments {
     run_core(op, [&] {
       const auto call = this->call<T>(mesh.sizes(), mesh.size(3));
       const Tensor packed = workspace_mesh(call.shape().size(), mesh.options());
-      call.pack(mesh.contiguous().const_data_ptr<T>(), packed.mutable_data_ptr<T>());
+      pack_mesh<T>(call.shape(), mesh, packed);
       body(call, packed.const_data_ptr<T>());
     });
   }
 };
+
+// How a mesh that charges were spread on lies in memory, on any device: in the rows of the CPU's
+// kernels, as a view, since a compact copy takes as long as half of the spreading.
+loremd::MeshShape spread_layout(at::IntArrayRef mesh_shape, int64_t channels, int64_t order,
+                                at::ScalarType dtype) {
+  return loremd::mesh_layout({mesh_shape[0], mesh_shape[1], mesh_shape[2]}, channels,
+                             static_cast<int>(order), static_cast<int>(c10::elementSize(dtype)));
+}
 
 // ---- on a device ----
 
@@ -134,7 +143,10 @@ Tensor spread_on_device(const Arguments &arguments, const Tensor &charges,
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "spread", [&] {
     run_core(arguments.op, [&] {
       const auto mesh = arguments.device_mesh<scalar_t>(mesh_shape, charges.size(1), 0);
-      result = mesh.compact(mesh.spread(charges, arguments.contiguous_directions()));
+      const auto layout =
+          spread_layout(mesh_shape, charges.size(1), arguments.order, charges.scalar_type());
+      result = points_of_mesh(layout, empty_mesh(layout.size(), charges.options()));
+      result.copy_(mesh.points_of(mesh.spread(charges, arguments.contiguous_directions())));
     });
   });
   return result;
@@ -181,20 +193,21 @@ Tensor spread_any(const Arguments &arguments, const Tensor &charges, at::IntArra
   }
   check_devices(op, {&arguments.fractions, &charges});
   const Tensor q = charges.contiguous();
-  const int64_t channels = charges.size(1);
   if constexpr (device_kernels) {
     if (on_device(charges)) return spread_on_device(arguments, q, mesh_shape);
   }
-  Tensor mesh = empty_large({nx, ny, nz, channels}, charges.options());
+  if (charges.size(1) == 0) return at::empty({nx, ny, nz, 0}, charges.options());
+  Tensor mesh;
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "spread", [&] {
     run_core(op, [&] {
       const auto call = arguments.call<scalar_t>(mesh_shape, charges.size(1));
-      const Tensor packed = workspace_mesh(call.shape().size(), charges.options()).zero_();
-      scalar_t *to = packed.mutable_data_ptr<scalar_t>();
+      const Tensor values = empty_mesh(call.shape().size(), charges.options()).zero_();
+      scalar_t *to = values.mutable_data_ptr<scalar_t>();
       call.for_each_slab([&](const loremd::MeshCall<scalar_t> &part) {
         loremd::spread(part, q.const_data_ptr<scalar_t>(), to);
       });
-      call.unpack(to, mesh.mutable_data_ptr<scalar_t>());
+      fold_all_halos(call.shape(), to);
+      mesh = points_of_mesh(call.shape(), values);
     });
   });
   return mesh;
@@ -297,9 +310,15 @@ Tensor interpolate_gradient_directional_kernel(const Tensor &fractions, const Te
 
 Tensor spread_meta(const Tensor &fractions, const Tensor &charges, SymIntArrayRef mesh_shape,
                    int64_t order, const OptionalTensor &window) {
-  std::vector<SymInt> sizes(mesh_shape.begin(), mesh_shape.end());
-  sizes.push_back(charges.sym_size(1));
-  return charges.new_empty_symint(sizes);
+  const auto [nx, ny, nz] = mesh_points("spread", C10_AS_INTARRAYREF_SLOW(mesh_shape));
+  const int64_t channels = charges.sym_size(1).guard_int(__FILE__, __LINE__);
+  if (channels == 0) return charges.new_empty({nx, ny, nz, 0});
+  Tensor mesh;
+  run_core("spread", [&] {
+    const auto layout = spread_layout({nx, ny, nz}, channels, order, charges.scalar_type());
+    mesh = points_of_mesh(layout, charges.new_empty({layout.size()}));
+  });
+  return mesh;
 }
 
 Tensor spread_directional_meta(const Tensor &fractions, const Tensor &directions,

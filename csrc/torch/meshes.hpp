@@ -23,6 +23,7 @@
 #include "mesh/spread.hpp"
 #include "mesh_call.hpp"
 #include "mesh_memory.hpp"
+#include "mesh_points.hpp"
 #include "support.hpp"
 
 namespace loremd_torch {
@@ -85,9 +86,7 @@ class Meshes {
     const Tensor q = charges.contiguous();
     const T *from = q.const_data_ptr<T>() + turn_.first;
     call_.for_each_slab([&](const auto &part) { loremd::spread(part, from, to); });
-    call_.for_each_planes([&](const loremd::MeshShape &planes, int64_t x) {
-      loremd::fold_halo(planes, to + x * shape_.plane_size());
-    });
+    fold_all_halos(shape_, to);
     return mesh;
   }
 
@@ -219,9 +218,7 @@ class Meshes {
 
   const T *filled(const Tensor &mesh) const {
     T *values = mesh.mutable_data_ptr<T>();
-    call_.for_each_planes([&](const loremd::MeshShape &planes, int64_t x) {
-      loremd::fill_halo(planes, values + x * shape_.plane_size());
-    });
+    fill_all_halos(shape_, values);
     return values;
   }
 

@@ -113,7 +113,8 @@ void spread_and_interpolate_agree(int order, int64_t channels) {
     const double *directions = along ? m.directions.data() : nullptr;
     Values<T> mesh(m.host.size()), reference(points * channels);
     loremd::spread(m.call(along), m.charges.data(), mesh.data());
-    loremd::unpack_mesh(m.host, mesh.data(), reference.data());
+    loremd::fold_halo(m.host, mesh.data());
+    loremd::copy_points(m.host, mesh.data(), reference.data());
     Values<T> added(m.device.size()), collected(m.device.size());
     cuda::spread(m.windows, m.device, directions, m.charges.data(), added.data(), none);
     cuda::spread_in_order(m.windows, m.starts.data(), m.device, directions, m.charges.data(),

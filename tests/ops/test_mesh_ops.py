@@ -119,6 +119,38 @@ def test_influence_equals_plain_torch(order, name):
     torch.testing.assert_close(influence, expected, rtol=1e-9, atol=1e-12 * float(expected.max()))
 
 
+@pytest.mark.parametrize("channels", [1, 3, 10])
+def test_spread_meshes_and_their_copies_are_the_same_to_all_ops(channels):
+    """The rows of what spread returns are further apart than they are long."""
+    cell = cell_of("triclinic")
+    positions, charges = atoms(15, cell, channels=channels)
+    mesh = ops.spread(positions, charges, cell, MESH, 5)
+    compact = mesh.contiguous()
+    assert not mesh.is_contiguous() and compact.shape == (*MESH, channels)
+    influence = ops.influence(cell, MESH, 5, 0.6)
+    for of in (
+        lambda m: ops.convolve(m, influence),
+        lambda m: ops.interpolate(positions, m, cell, 5),
+        lambda m: torch.ops.loremd.correlate(m, 2 * m),
+    ):
+        assert torch.equal(of(mesh), of(compact))
+
+
+def test_large_results_have_memory_of_their_own():
+    """What is given back is taken again, but not while a tensor has it."""
+    cell = 50 * torch.eye(3, dtype=torch.float64)
+    positions, charges = atoms(20, cell)
+    meshes = [ops.spread(positions, k * charges, cell, [72, 72, 72], 4) for k in (1.0, 2.0)]
+    meshes.append(ops.spread(positions, 3.0 * charges, cell, [72, 72, 72], 4))
+    torch.testing.assert_close(meshes[1], 2 * meshes[0])
+    torch.testing.assert_close(meshes[2], 3 * meshes[0])
+    total = meshes[0].sum()
+    del meshes[1:]
+    again = ops.spread(positions, 4.0 * charges, cell, [72, 72, 72], 4)
+    torch.testing.assert_close(again, 4 * meshes[0])
+    assert meshes[0].sum() == total
+
+
 @pytest.mark.parametrize("order", [3, 6])
 def test_ten_channels_equal_ten_single_calls(order):
     cell = cell_of("triclinic")

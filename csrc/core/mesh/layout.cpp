@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "dispatch.hpp"
+#include "simd.hpp"
 
 namespace loremd {
 namespace {
@@ -26,12 +27,14 @@ void for_each_row(const MeshShape &shape, Body &&body) {
   }
 }
 
-// Calls body(point, the one it stands for) for the points of the halo; a mesh
-// shorter than its halo comes round several times.
+// Calls body(begin, count) for the runs of the halo that stand for the first `count` values of the
+// row: one, but for a mesh shorter than its halo, which comes round several times.
 template <class Body>
-void for_each_halo_point(const MeshShape &shape, Body &&body) {
+LOREMD_INLINE void for_each_halo_run(const MeshShape &shape, Body &&body) {
   const int64_t nz = shape.points[2];
-  for (int64_t z = nz; z < nz + shape.halo; ++z) body(z, z % nz);
+  for (int64_t z = 0; z < shape.halo; z += nz) {
+    body((nz + z) * shape.stride, std::min(nz, shape.halo - z) * shape.stride);
+  }
 }
 
 // Copies points between rows that differ in their padding; that of `to` becomes zero.
@@ -48,19 +51,19 @@ void copy_row(int64_t points, int64_t channels, const T *from, int64_t from_stri
 }
 
 template <class T>
-void fold_row(const MeshShape &shape, T *row) {
-  for_each_halo_point(shape, [&](int64_t halo, int64_t point) {
-    for (int64_t c = 0; c < shape.stride; ++c) {
-      row[point * shape.stride + c] += row[halo * shape.stride + c];
-    }
-  });
+void fill_row(const MeshShape &shape, T *row) {
+  for_each_halo_run(shape,
+                    [&](int64_t begin, int64_t count) { std::copy_n(row, count, row + begin); });
 }
 
 template <class T>
-void fill_row(const MeshShape &shape, T *row) {
-  for_each_halo_point(shape, [&](int64_t halo, int64_t point) {
-    std::copy_n(row + point * shape.stride, shape.stride, row + halo * shape.stride);
-  });
+LOREMD_CLONES void fold_rows(const MeshShape &shape, int64_t rows, T *mesh) {
+  for (int64_t r = 0; r < rows; ++r) {
+    T *const __restrict row = mesh + r * shape.row_size();
+    for_each_halo_run(shape, [&](int64_t begin, int64_t count) LOREMD_INLINE_LAMBDA {
+      for (int64_t i = 0; i < count; ++i) row[i] += row[begin + i];
+    });
+  }
 }
 
 MeshShape with_halo(MeshShape shape, int64_t least, int bytes) {
@@ -88,7 +91,7 @@ MeshShape mesh_layout(const std::array<int64_t, 3> &points, int64_t channels, in
 
 template <class T>
 void fold_halo(const MeshShape &shape, T *mesh) {
-  for_each_row(shape, [&](int64_t row, int64_t) { fold_row(shape, mesh + row); });
+  fold_rows(shape, shape.points[0] * shape.points[1], mesh);
 }
 
 template <class T>
@@ -113,26 +116,11 @@ void copy_points(const MeshShape &shape, const T *mesh, T *compact) {
   });
 }
 
-template <class T>
-void unpack_mesh(const MeshShape &shape, const T *mesh, T *compact) {
-  const int64_t channels = shape.channels;
-  for_each_row(shape, [&](int64_t row, int64_t compact_row) {
-    const T *from = mesh + row;
-    T *to = compact + compact_row;
-    copy_row(shape.points[2], channels, from, shape.stride, to, channels);
-    for_each_halo_point(shape, [&](int64_t halo, int64_t point) {
-      for (int64_t c = 0; c < channels; ++c)
-        to[point * channels + c] += from[halo * shape.stride + c];
-    });
-  });
-}
-
-#define LOREMD_INSTANTIATE(T)                                   \
-  template void fold_halo(const MeshShape &, T *);              \
-  template void fill_halo(const MeshShape &, T *);              \
-  template void pack_mesh(const MeshShape &, const T *, T *);   \
-  template void copy_points(const MeshShape &, const T *, T *); \
-  template void unpack_mesh(const MeshShape &, const T *, T *);
+#define LOREMD_INSTANTIATE(T)                                 \
+  template void fold_halo(const MeshShape &, T *);            \
+  template void fill_halo(const MeshShape &, T *);            \
+  template void pack_mesh(const MeshShape &, const T *, T *); \
+  template void copy_points(const MeshShape &, const T *, T *);
 LOREMD_INSTANTIATE(float)
 LOREMD_INSTANTIATE(double)
 #undef LOREMD_INSTANTIATE

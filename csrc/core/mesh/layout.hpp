@@ -51,12 +51,8 @@ void fill_halo(const MeshShape &shape, T *mesh);
 template <class T>
 void pack_mesh(const MeshShape &shape, const T *compact, T *mesh);
 
-// compact (nx, ny, nz, channels) <- a mesh, without its halo: after convolving.
+// compact (nx, ny, nz, channels) <- a mesh, without its halo.
 template <class T>
 void copy_points(const MeshShape &shape, const T *mesh, T *compact);
-
-// compact (nx, ny, nz, channels) <- a mesh, folding its halo on the way: after spreading.
-template <class T>
-void unpack_mesh(const MeshShape &shape, const T *mesh, T *compact);
 
 }  // namespace loremd

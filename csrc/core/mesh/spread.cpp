@@ -164,7 +164,9 @@ void spread(const MeshCall<T> &call, const T *charges, T *mesh) {
       });
     } else {
       with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
-        spread_columns<longest(), P>(call, channels, charges, mesh);
+        // a window row of single precision is shorter than the longest vectors
+        constexpr bool short_rows = is_single<decltype(channels)> && sizeof(T) == 4;
+        spread_columns<short_rows ? 32 : longest(), P>(call, channels, charges, mesh);
       });
     }
   });

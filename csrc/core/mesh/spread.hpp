@@ -11,7 +11,7 @@ namespace loremd {
 //
 //   charges  (atoms, channels)   row-major, any unit
 //   mesh     call.shape          added to, so zero all of it first (or spread several sets of
-//                                atoms); complete after fold_halo or unpack_mesh
+//                                atoms); complete after fold_halo
 //
 // With call.directions the weights are replaced by their derivative along the atom's direction.
 // The transpose is `interpolate`. Only the atoms of call.visit count. Positions must be finite
