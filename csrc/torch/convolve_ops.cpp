@@ -43,7 +43,7 @@ double points_of(const loremd::MeshShape &shape) {
 template <class T>
 Tensor convolve_channel(const Convolution &c, T *mesh) {
   const auto [nx, ny, nz] = c.shape.points;
-  Tensor field = at::empty({nx, ny, nz}, c.influence.options());
+  Tensor field = empty_large({nx, ny, nz}, c.influence.options());
   loremd::take_channel(c.shape, mesh, field.mutable_data_ptr<T>());
   Tensor spectrum = at::fft_rfftn(field).contiguous();
   if (c.correlation.defined()) {

@@ -18,8 +18,8 @@ namespace loremd_torch {
 namespace {
 
 constexpr size_t huge_page = size_t{1} << 21;
-constexpr size_t smallest_block = 2 * huge_page;
-constexpr size_t most_free_blocks = 6;  // what an evaluation and its results take
+constexpr size_t smallest_block = huge_page / 2;
+constexpr size_t most_free_blocks = 10;  // what an evaluation and its results take
 
 // Tensors begin some cache lines behind the start of their block, each somewhere else: the same row
 // of two of them shall not fall into the same lines of the first-level cache.

@@ -17,6 +17,7 @@
 //     by uniform     product of both sums
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/mul.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <ATen/TensorOperators.h>
@@ -99,6 +100,18 @@ Tensor total_charges(const Tensor &charges, int64_t comm) {
                        totals.mutable_data_ptr<double>());
   });
   return sum_over_ranks(totals, comm);
+}
+
+// Scalar, float64.
+Tensor sum_of_products(const Tensor &charges, const Tensor &values) {
+  if (!charges.device().is_cpu()) return (charges * values).sum(at::kDouble);
+  const Tensor q = charges.contiguous();
+  Tensor sum = at::empty({}, q.options().dtype(at::kDouble));
+  AT_DISPATCH_FLOATING_TYPES(q.scalar_type(), "sum_of_products", [&] {
+    *sum.mutable_data_ptr<double>() = loremd::sum_of_products(
+        q.numel(), q.const_data_ptr<scalar_t>(), values.const_data_ptr<scalar_t>());
+  });
+  return sum;
 }
 
 void check_uniform(const char *op, const OptionalTensor &uniform) {
@@ -255,7 +268,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_kernel(
                 meshes.interpolate_gradient(mesh, charges, values, gradient);
               });
   const Tensor total = add_charge_terms(charges, own, uniform, comm, values);
-  return {(charges * values).sum(at::kDouble), values, gradient, correlation,
+  return {sum_of_products(charges, values), values, gradient, correlation,
           total.defined() ? total.square().sum() : none(fractions)};
 }
 
@@ -459,7 +472,8 @@ struct MeshEnergy : torch::autograd::Function<MeshEnergy> {
     const Tensor twice = 2 * grads[0];
     const auto times = [&](int input, const Tensor &factor, const Tensor &derivative) {
       if (!ctx->needs_input_grad(input)) return Tensor();
-      return factor.to(derivative.scalar_type()) * derivative;
+      Tensor product = empty_large(derivative.sizes(), derivative.options());
+      return at::mul_out(product, derivative, factor.to(derivative.scalar_type()));
     };
     return {times(0, twice, saved[5]), times(1, twice, saved[4]), times(2, grads[0], saved[6]),
             wants_uniform(ctx, saved[3]) ? grads[0] * saved[7] : Tensor(), Tensor()};

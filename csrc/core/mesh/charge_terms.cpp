@@ -41,9 +41,23 @@ LOREMD_CLONES void add_charge_terms(int64_t atoms, int channels, const T *charge
   }
 }
 
-#define LOREMD_INSTANTIATE(T)                                  \
-  template void add_totals(int64_t, int, const T *, double *); \
-  template void add_charge_terms(int64_t, int, const T *, double, const double *, T *);
+template <class T>
+LOREMD_CLONES double sum_of_products(int64_t n, const T *a, const T *b) {
+  constexpr int together = 32;
+  double sums[together] = {}, total = 0;
+  int64_t k = 0;
+  for (; k + together <= n; k += together) {
+    for (int i = 0; i < together; ++i) sums[i] += static_cast<double>(a[k + i]) * b[k + i];
+  }
+  for (; k < n; ++k) total += static_cast<double>(a[k]) * b[k];
+  for (double sum : sums) total += sum;
+  return total;
+}
+
+#define LOREMD_INSTANTIATE(T)                                                           \
+  template void add_totals(int64_t, int, const T *, double *);                          \
+  template void add_charge_terms(int64_t, int, const T *, double, const double *, T *); \
+  template double sum_of_products(int64_t, const T *, const T *);
 LOREMD_INSTANTIATE(float)
 LOREMD_INSTANTIATE(double)
 #undef LOREMD_INSTANTIATE

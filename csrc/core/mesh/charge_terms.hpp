@@ -17,4 +17,8 @@ template <class T>
 void add_charge_terms(int64_t atoms, int channels, const T *charges, double own,
                       const double *background, T *values);
 
+// sum_k a(k) b(k) in double precision.
+template <class T>
+double sum_of_products(int64_t n, const T *a, const T *b);
+
 }  // namespace loremd
