@@ -227,10 +227,11 @@ struct FftStage {
     return from.data + (std::ptrdiff_t(p) * runs + j) * from.step;
   }
   LOREMD_INLINE std::ptrdiff_t source_step() const { return std::ptrdiff_t(m) * runs * from.step; }
-  // Where k = 0 goes, and where others begin, `target_step` apart.
+  // What k = 0 becomes.
   LOREMD_INLINE std::ptrdiff_t element(int R, int p, int j) const {
     return std::ptrdiff_t(R) * p * runs + j;
   }
+  // Where k = 0 goes, and from where on the others go k `target_step` further.
   LOREMD_INLINE T *first_target(int R, int p, int j) const {
     const std::ptrdiff_t e = element(R, p, j);
     return to.data + (reversed && e > 0 ? n - e : e) * to.step;
