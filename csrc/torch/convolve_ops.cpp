@@ -39,6 +39,11 @@ double points_of(const loremd::MeshShape &shape) {
   return static_cast<double>(shape.points[0]) * shape.points[1] * shape.points[2];
 }
 
+template <class T>
+int64_t bytes_of(const loremd::MeshShape &shape) {
+  return shape.size() * static_cast<int64_t>(sizeof(T));
+}
+
 // One channel: the real transforms of torch.
 template <class T>
 Tensor convolve_channel(const Convolution &c, T *mesh) {
@@ -52,7 +57,8 @@ Tensor convolve_channel(const Convolution &c, T *mesh) {
                                    complex_data<T>(spectrum), c.correlation.mutable_data_ptr<T>());
   }
   const Tensor kept = c.keep_spectrum ? spectrum.clone() : Tensor();
-  count_mesh_bytes({c.influence, c.correlation, c.other, field, spectrum, kept});
+  count_mesh_bytes(bytes_of<T>(c.shape),
+                   {c.influence, c.correlation, c.other, field, spectrum, kept});
   loremd::multiply_spectrum(c.influence.numel(), c.influence.const_data_ptr<T>(),
                             complex_data<T>(spectrum));
   field = at::fft_irfftn(spectrum, at::IntArrayRef(c.shape.points)).contiguous();
@@ -72,7 +78,8 @@ Tensor convolve_channels(const Convolution &c, T *mesh) {
       c.keep_spectrum ? empty_mesh(c.shape.size(), c.influence.options()) : Tensor();
   const Tensor products =
       c.correlation.defined() ? at::zeros({nx, ny, nz}, c.influence.options()) : Tensor();
-  count_mesh_bytes({c.influence, c.correlation, c.other, full, kept, products});
+  count_mesh_bytes(bytes_of<T>(c.shape),
+                   {c.influence, c.correlation, c.other, full, kept, products});
   const loremd::ColumnCall<T> columns{
       c.shape, full.const_data_ptr<T>(), kept.defined() ? kept.mutable_data_ptr<T>() : nullptr,
       c.other.defined() ? c.other.const_data_ptr<T>() : nullptr,

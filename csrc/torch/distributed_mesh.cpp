@@ -150,8 +150,8 @@ void DistributedMesh<T>::allocate(const std::vector<loremd::MeshShape> &shapes,
       there = std::max({there, shapes_[move.to].size(), sent});
     }
   }
-  here_ = workspace_mesh(values[0], options, 0);
-  there_ = workspace_mesh(values[1], options, 1);
+  here_ = empty_mesh(values[0], options);
+  there_ = empty_mesh(values[1], options);
 }
 
 template <class T>

@@ -46,6 +46,9 @@ class DistributedMesh {
   // That mesh: uninitialised, and convolved after convolve().
   const Tensor &brick() const { return here_; }
 
+  // That the memory of meshes takes.
+  int64_t bytes() const { return static_cast<int64_t>(here_.nbytes() + there_.nbytes()); }
+
   // Values of the share of a spectrum of so many channels.
   int64_t spectrum_size(int64_t channels) const { return pencil(own_.size() - 1, channels).size(); }
 

@@ -120,7 +120,7 @@ struct Arguments {
   void with_packed(const Tensor &mesh, Body &&body) const {
     run_core(op, [&] {
       const auto call = this->call<T>(mesh.sizes(), mesh.size(3));
-      const Tensor packed = workspace_mesh(call.shape().size(), mesh.options());
+      const Tensor packed = empty_mesh(call.shape().size(), mesh.options());
       pack_mesh<T>(call.shape(), mesh, packed);
       body(call, packed.const_data_ptr<T>());
     });

@@ -79,8 +79,8 @@ class Meshes {
 
   Tensor spread(const Tensor &charges) const {
     RECORD_FUNCTION("loremd::spread", {});
-    const Tensor mesh = parts_ ? parts_->brick().narrow(0, 0, shape_.size())
-                               : workspace_mesh(shape_.size(), options_);
+    const Tensor mesh =
+        parts_ ? parts_->brick().narrow(0, 0, shape_.size()) : empty_mesh(shape_.size(), options_);
     mesh.zero_();
     T *to = mesh.template mutable_data_ptr<T>();
     const Tensor q = charges.contiguous();
@@ -187,8 +187,8 @@ class Meshes {
     Convolution call = convolution_;
     call.other = spectrum_in_turn(convolution_.other);
     parts_->convolve(call, spectrum_in_turn(spectrum_));
-    count_mesh_bytes({convolution_.influence, parts_->influence(), convolution_.correlation,
-                      convolution_.other, spectrum_});
+    count_mesh_bytes(parts_->bytes(), {convolution_.influence, parts_->influence(),
+                                       convolution_.correlation, convolution_.other, spectrum_});
   }
 
   // The spectra of the turns are kept one behind the other.
@@ -269,8 +269,8 @@ class DeviceMeshes {
     const auto [fields, spectrum] = convolve_on_device<T>(op_, convolution_, points);
     points.copy_(fields);
     spectrum_ = spectrum.defined() ? as_on_the_cpu(spectrum) : spectrum;
-    count_mesh_bytes({convolution_.influence, convolution_.correlation, convolution_.other, mesh,
-                      fields, spectrum_});
+    count_mesh_bytes(0, {convolution_.influence, convolution_.correlation, convolution_.other, mesh,
+                         fields, spectrum_});
   }
 
   const Tensor &spectrum() const { return spectrum_; }
