@@ -32,37 +32,51 @@ Polynomials bspline_polynomials(std::integer_sequence<int, D...>) {
   return result;
 }
 
-// One Chebyshev series per interval, in s = 2 (fraction - 1/2); those of the other half of the
-// window are their mirror images.
-std::vector<std::vector<double>> chebyshev_series(const WindowSpec &spec, int terms) {
+// Weight of mesh point k at s = 2 (fraction - 1/2).
+double series_weight(const WindowSpec &spec, size_t k, double s) {
   const EvenSeries shape{spec.series, spec.terms};
-  const int order = spec.order;
-  std::vector<std::vector<double>> series;
-  for (int k = 0; k < (order + 1) / 2; ++k) {
-    const auto weight = [&](double x) { return shape.value(2 * x / order) / order; };
-    const double middle = 0.5 * (order - 1) - k;
-    series.push_back(
-        ChebyshevSeries::fit(weight, middle - 0.5, middle + 0.5, terms).coefficients());
+  return shape.value((spec.order - 1 - 2.0 * k + s) / spec.order) / spec.order;
+}
+
+// One Chebyshev series in s per mesh point; those of the other half of the window are their mirror
+// images.
+std::vector<std::vector<double>> chebyshev_series(const WindowSpec &spec, int terms) {
+  std::vector<std::vector<double>> series((spec.order + 1) / 2);
+  for (size_t k = 0; k < series.size(); ++k) {
+    const auto weight = [&](double s) { return series_weight(spec, k, s); };
+    series[k] = ChebyshevSeries::fit(weight, -1, 1, terms).coefficients();
   }
   return series;
 }
 
-// Lowest degree beyond which all the coefficients of a series add up to less than the tolerance
-// times the largest weight; the highest there is where none does.
-int sufficient_degree(const std::vector<std::vector<double>> &series, double tolerance) {
+double largest_weight(const std::vector<std::vector<double>> &series) {
   double largest = 0;
   for (const auto &one : series) largest = std::max(largest, std::abs(one[0]));
+  return largest;
+}
+
+// Lowest degree beyond which the coefficients of any series add up to at most `tolerance`; the
+// highest there is where none does.
+int sufficient_degree(const std::vector<std::vector<double>> &series, double tolerance) {
   const int terms = static_cast<int>(series[0].size());
   int sufficient = 0;
   for (const auto &one : series) {
     int degree = terms - 1;
     for (double rest = 0; degree > 0; --degree) {
       rest += std::abs(one[degree]);
-      if (!(rest <= tolerance * largest)) break;
+      if (!(rest <= tolerance)) break;
     }
     sufficient = std::max(sufficient, degree);
   }
   return sufficient;
+}
+
+// Leaves out the terms above `degree`, at least 1, and gives the series the values `low` and `high`
+// at its ends by the first two, so that polynomials side by side still meet.
+void truncate(std::vector<double> &series, int degree, double low, double high) {
+  series.resize(degree + 1);
+  series[0] = (high + low) / 2, series[1] = (high - low) / 2;
+  for (int n = 2; n <= degree; ++n) series[n % 2] -= series[n];
 }
 
 // T_n(2 t) = 4 t T_n-1(2 t) - T_n-2(2 t), written out in powers of t = fraction - 1/2.
@@ -88,12 +102,24 @@ Polynomials monomials(const std::vector<std::vector<double>> &series, int order,
   return result;
 }
 
-Polynomials series_polynomials(const WindowSpec &spec, double tolerance) {
+// How far the window and its slope by mesh spacings step down to zero where it ends.
+double step_at_the_end(const WindowSpec &spec) {
+  const EvenSeries shape{spec.series, spec.terms};
+  return (std::abs(shape.value(1)) + std::abs(shape.slope(1)) * 2 / spec.order) / spec.order;
+}
+
+Polynomials series_polynomials(const WindowSpec &spec, double rounding) {
   for (int terms = 12; terms <= WindowTable<double>::largest_degree + 1; terms += 6) {
-    const auto series = chebyshev_series(spec, terms);
-    const int degree = sufficient_degree(series, tolerance);
+    auto series = chebyshev_series(spec, terms);
+    const double tolerance = std::max(rounding * largest_weight(series),
+                                      window_tolerance * step_at_the_end(spec));
+    const int degree = std::max(sufficient_degree(series, tolerance), 1);
     // a spare coefficient: what was left out shows up in the last ones
-    if (degree < terms - 2) return monomials(series, spec.order, degree);
+    if (degree >= terms - 2) continue;
+    for (size_t k = 0; k < series.size(); ++k) {
+      truncate(series[k], degree, series_weight(spec, k, -1), series_weight(spec, k, 1));
+    }
+    return monomials(series, spec.order, degree);
   }
   check(false, "the window varies too fast for order ", spec.order,
         "; it needs a higher order or a lower bandlimit");
@@ -101,7 +127,7 @@ Polynomials series_polynomials(const WindowSpec &spec, double tolerance) {
 }
 
 template <class T>
-constexpr double window_tolerance = std::is_same_v<T, float> ? 3e-8 : 1e-13;
+constexpr double window_rounding = std::is_same_v<T, float> ? 3e-8 : 1e-13;
 
 }  // namespace
 
@@ -110,7 +136,7 @@ WindowTable<T>::WindowTable(const WindowSpec &spec) : order(spec.order), coeffic
   dispatch_order(order, [&](auto p) {
     constexpr int P = decltype(p)::value;
     const Polynomials polynomials =
-        spec.terms > 0 ? series_polynomials(spec, window_tolerance<T>)
+        spec.terms > 0 ? series_polynomials(spec, window_rounding<T>)
                        : bspline_polynomials<P>(std::make_integer_sequence<int, P>{});
     degree = polynomials.degree;
     for (int d = 0; d <= degree; ++d) {
