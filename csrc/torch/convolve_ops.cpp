@@ -44,6 +44,20 @@ int64_t bytes_of(const loremd::MeshShape &shape) {
   return shape.size() * static_cast<int64_t>(sizeof(T));
 }
 
+// One channel, with its neighbours along z as complex numbers.
+template <class T>
+void convolve_pairs(const Convolution &c, T *mesh) {
+  const loremd::MeshShape pairs = loremd::pairs_of_points(c.shape);
+  const loremd::MeshFft<T> fft(pairs.points);
+  const T *influence = c.influence.const_data_ptr<T>();
+  count_mesh_bytes(bytes_of<T>(c.shape), {c.influence});
+  transform_planes(pairs, fft, false, loremd::PlaneAxes::both, mesh);
+  for_each_piece(pairs.points[1] / 2 + 1, planes_per_task, [&](int64_t begin, int64_t end) {
+    loremd::convolve_paired_columns(pairs, fft, influence, begin, end, mesh);
+  });
+  transform_planes(pairs, fft, true, loremd::PlaneAxes::both, mesh);
+}
+
 // One channel: the real transforms of torch.
 template <class T>
 Tensor convolve_channel(const Convolution &c, T *mesh) {
@@ -98,8 +112,13 @@ Tensor convolve_channels(const Convolution &c, T *mesh) {
 
 template <class T>
 Tensor convolve_in_place(const Convolution &convolution, T *mesh) {
-  return loremd::transforms_in_place<T>(convolution.shape) ? convolve_channels(convolution, mesh)
-                                                           : convolve_channel(convolution, mesh);
+  const bool wants_spectrum = convolution.keep_spectrum || convolution.correlation.defined();
+  if (convolution.shape.channels > 1) return convolve_channels(convolution, mesh);
+  if (wants_spectrum || convolution.shape.points[2] % 2 != 0) {
+    return convolve_channel(convolution, mesh);
+  }
+  convolve_pairs(convolution, mesh);
+  return {};
 }
 
 template Tensor convolve_in_place(const Convolution &, float *);

@@ -2,6 +2,7 @@
 #include "mesh/convolve.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <vector>
 
@@ -33,10 +34,12 @@ class Buffers {
   AlignedArray<T> memory_;
 };
 
-// Calls body(ComplexLanes) with the longest vectors of the machine.
+// Calls body(ComplexLanes) with the longest vectors of the machine that end within the halo
+// wherever they start in a row.
 template <class T, class Body>
-void dispatch_lanes(Body &&body) {
-  if (LOREMD_HAS_WIDE) return body(ComplexLanes<T, 64>{});
+void dispatch_lanes(const MeshShape &shape, Body &&body) {
+  using Wide = ComplexLanes<T, 64>;
+  if (LOREMD_HAS_WIDE && (shape.halo + 1) * shape.stride >= Wide::lanes) return body(Wide{});
   body(ComplexLanes<T, 32>{});
 }
 
@@ -194,6 +197,125 @@ LOREMD_CLONES void convolve_columns_in(Lanes, const ColumnCall<T> &call, const M
   }
 }
 
+// One channel, even and odd points z as the real and imaginary parts of the field a of pairs. With
+// its transform A, the transform of the mesh is, at kz and at kz + nz/2,
+//
+//   E + w O  and  E - w O,   2 E = A + B*,  2i O = A - B*,  B = A(-k),  w = exp(-2 pi i kz / nz),
+//
+// so that the product with G there becomes, for s and d half the sum and the difference of G,
+//
+//   A <- (s - d sin(2 pi kz / nz)) A  +  d cos(2 pi kz / nz) i B*,
+//
+// both factors real, and i B* is B with its real and imaginary parts exchanged.
+template <class T>
+class PairedFactors {
+ public:
+  // `vectors` of `lanes` values each, the two factors of a pair twice in a row.
+  PairedFactors(const MeshPoints &pairs, int64_t room)
+      : pairs_(pairs), turns_(pairs[2]), own_(room), mirrored_(room) {
+    const double nz = 2.0 * pairs[2];
+    scale_ = 1 / (nz * pairs[0] * pairs[1]);
+    for (int64_t z = 0; z < pairs[2]; ++z) {
+      const double angle = 2 * std::acos(-1.0) * z / nz;
+      turns_[z] = {static_cast<T>(std::cos(angle)), static_cast<T>(std::sin(angle))};
+    }
+  }
+
+  // Of row (x, y) of the spectrum, from the influence function's half spectrum.
+  void set(const T *influence, int64_t x, int64_t y) {
+    const auto [nx, ny, middle] = pairs_;
+    const T *own = influence + (x * ny + y) * (middle + 1);
+    const T *mirrored = influence + (mirror(x, nx) * ny + mirror(y, ny)) * (middle + 1);
+    const auto set_pair = [&](int64_t z, T low, T high) LOREMD_INLINE_LAMBDA {
+      const T sum = scale_ * (low + high), difference = scale_ * (low - high);
+      const auto [cosine, sine] = turns_[z];
+      T *const a = own_.data() + 2 * z, *const b = mirrored_.data() + 2 * z;
+      a[0] = a[1] = sum - difference * sine;
+      b[0] = b[1] = difference * cosine;
+    };
+    set_pair(0, (own[0] + mirrored[0]) / 2, (own[middle] + mirrored[middle]) / 2);
+    for (int64_t z = 1; z < middle; ++z) set_pair(z, own[z], mirrored[middle - z]);
+  }
+
+  const T *own() const { return own_.data(); }
+  const T *mirrored() const { return mirrored_.data(); }
+
+ private:
+  MeshPoints pairs_;
+  T scale_;
+  std::vector<Turn<T>> turns_;
+  AlignedArray<T> own_, mirrored_;
+};
+
+// Whether the influence function vanishes in the rows (x, y) for all x.
+template <class T>
+bool vanishes(const MeshPoints &pairs, const T *influence, int64_t y) {
+  const auto [nx, ny, middle] = pairs;
+  for (int64_t x = 0; x < nx; ++x) {
+    const T *row = influence + (x * ny + y) * (middle + 1);
+    if (!std::all_of(row, row + middle + 1, [](T value) { return value == 0; })) return false;
+  }
+  return true;
+}
+
+template <class Lanes, class T>
+LOREMD_CLONES void convolve_paired_columns_in(Lanes, const MeshShape &pairs,
+                                              const MeshFft<T> &fft_of, const T *influence,
+                                              int64_t begin, int64_t end, T *mesh) {
+  using V = typename Lanes::V;
+  constexpr int lanes = Lanes::lanes;
+  const FftPlan<T> &plan = fft_of.x;
+  const int64_t nx = pairs.points[0], ny = pairs.points[1], values = 2 * pairs.points[2];
+  const int64_t vectors = vectors_of_row<Lanes>(pairs);
+  // a row of a spectrum, with room for a vector before it and behind it
+  const int64_t room = (vectors + 2) * lanes, plane = pairs.plane_size();
+  PairedFactors<T> factors(pairs.points, room);
+  Buffers<Lanes, 3> spectra(nx, static_cast<int>(vectors + 2));
+  Buffers<Lanes, 2> workspace(nx, side_by_side);
+  const auto transform_row = [&](int64_t y, bool inverse, T *spectrum) {
+    for_each_block(vectors, [&](int64_t v, int width) LOREMD_INLINE_LAMBDA {
+      const Sequences<T> columns{mesh + y * pairs.row_size() + v * lanes, plane};
+      const Sequences<T> rows{spectrum + v * lanes, room};
+      transform(Lanes{}, plan, inverse, width, inverse ? rows : columns, inverse ? columns : rows,
+                workspace[0]);
+    });
+  };
+  for (int64_t y = begin; y < end; ++y) {
+    const int64_t rows[2] = {y, mirror(y, ny)};
+    const int count = rows[0] == rows[1] ? 1 : 2;
+    if (vanishes(pairs.points, influence, rows[0]) && vanishes(pairs.points, influence, rows[1])) {
+      for (int r = 0; r < count; ++r) {
+        for (int64_t x = 0; x < nx; ++x) {
+          std::fill_n(mesh + x * plane + rows[r] * pairs.row_size(), values, T(0));
+        }
+      }
+      continue;
+    }
+    for (int r = 0; r < count; ++r) {
+      T *const spectrum = spectra[r] + lanes;
+      transform_row(rows[r], false, spectrum);
+      // k = nz/2 is 0 again
+      for (int64_t x = 0; x < nx; ++x) {
+        std::copy_n(spectrum + x * room, 2, spectrum + x * room + values);
+      }
+    }
+    for (int r = 0; r < count; ++r) {
+      const T *own = spectra[r] + lanes, *mirrored = spectra[count - 1 - r] + lanes;
+      T *const result = spectra[2] + lanes;
+      for (int64_t x = 0; x < nx; ++x) {
+        factors.set(influence, x, rows[r]);
+        for (int64_t i = 0; i < vectors * lanes; i += lanes) {
+          const V a = load<V>(own + x * room + i);
+          const V b = load<V>(mirrored + mirror(x, nx) * room + values + 2 - lanes - i);
+          store(result + x * room + i, load<V>(factors.own() + i) * a +
+                                           load<V>(factors.mirrored() + i) * Lanes::reversed(b));
+        }
+      }
+      transform_row(rows[r], true, result);
+    }
+  }
+}
+
 // Calls body(index in a compact field, address of the point in the mesh).
 template <class Body>
 void for_each_point(const MeshShape &shape, Body &&body) {
@@ -211,14 +333,25 @@ void for_each_point(const MeshShape &shape, Body &&body) {
 template <class T>
 void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inverse, T *mesh,
                       PlaneAxes axes) {
-  dispatch_lanes<T>(
-      [&](auto lanes) { transform_planes_in(lanes, planes, fft, inverse, axes, mesh); });
+  dispatch_lanes<T>(planes, [&](auto lanes) {
+    transform_planes_in(lanes, planes, fft, inverse, axes, mesh);
+  });
 }
 
 template <class T>
 void convolve_columns(const ColumnCall<T> &call, const MeshFft<T> &fft, int64_t begin, int64_t end,
                       T *mesh) {
-  dispatch_lanes<T>([&](auto lanes) { convolve_columns_in(lanes, call, fft, begin, end, mesh); });
+  dispatch_lanes<T>(call.shape, [&](auto lanes) {
+    convolve_columns_in(lanes, call, fft, begin, end, mesh);
+  });
+}
+
+template <class T>
+void convolve_paired_columns(const MeshShape &pairs, const MeshFft<T> &fft, const T *influence,
+                             int64_t begin, int64_t end, T *mesh) {
+  dispatch_lanes<T>(pairs, [&](auto lanes) {
+    convolve_paired_columns_in(lanes, pairs, fft, influence, begin, end, mesh);
+  });
 }
 
 template <class T>
@@ -286,6 +419,8 @@ void correlate_half_spectra(const MeshPoints &points, double scale, const std::c
   template void transform_planes(const MeshShape &, const MeshFft<T> &, bool, T *, PlaneAxes); \
   template void convolve_columns(const ColumnCall<T> &, const MeshFft<T> &, int64_t, int64_t,  \
                                  T *);                                                         \
+  template void convolve_paired_columns(const MeshShape &, const MeshFft<T> &, const T *,       \
+                                        int64_t, int64_t, T *);                                \
   template void expand_influence(const MeshPoints &, double, const T *, T *);                  \
   template void reduce_correlation(const MeshPoints &, double, const T *, T *);                \
   template void take_channel(const MeshShape &, const T *, T *);                               \

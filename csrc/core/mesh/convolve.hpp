@@ -2,7 +2,7 @@
 //
 // Convolution of a mesh with an influence function, in place: transform the planes x = constant
 // along z and y, then column by column along x forward, multiply and back, then the planes back.
-// Each step goes through the memory once. Channels 2 f and 2 f + 1 are the real and imaginary part
+// Each step goes through the memory once. What they leave in the halo has no meaning. Channels 2 f and 2 f + 1 are the real and imaginary part
 // of one complex field; a real, even influence function keeps them apart.
 #pragma once
 
@@ -21,14 +21,6 @@ struct MeshFft {
 
   explicit MeshFft(const MeshPoints &points) : x(points[0]), y(points[1]), z(points[2]) {}
 };
-
-// Whether the steps below take a mesh: one of more than one channel, in a layout of
-// mesh/layout.hpp. The padding of a point is transformed, too; what they leave in the halo has no
-// meaning.
-template <class T>
-bool transforms_in_place(const MeshShape &shape) {
-  return shape.channels > 1;
-}
 
 enum class PlaneAxes { both, y, z };
 
@@ -57,6 +49,20 @@ struct ColumnCall {
 template <class T>
 void convolve_columns(const ColumnCall<T> &call, const MeshFft<T> &fft, int64_t begin, int64_t end,
                       T *mesh);
+
+// A mesh of one channel with an even number of points along z as one of complex numbers, a point
+// each for two neighbours along z: the same values in the same memory.
+inline MeshShape pairs_of_points(const MeshShape &shape) {
+  const auto [nx, ny, nz] = shape.points;
+  return {{nx, ny, nz / 2}, 2, (nz + shape.halo) / 2 - nz / 2, 2};
+}
+
+// convolve_columns for such pairs, transformed by transform_planes with an `fft` for them: rows y in
+// [begin, end), at most 0 .. ny/2, and those of -y. `influence` is the half spectrum for the points,
+// (nx, ny, nz/2 + 1); the factor 1 / (points of the mesh) is not included.
+template <class T>
+void convolve_paired_columns(const MeshShape &pairs, const MeshFft<T> &fft, const T *influence,
+                             int64_t begin, int64_t end, T *mesh);
 
 // full(k) = scale * the influence function for all k of a mesh, from its half spectrum (nx, ny,
 // nz/2 + 1). Where the half holds both k and -k, their mean: the real part of the mesh sees no

@@ -113,6 +113,12 @@ struct ComplexLanes {
     for (int k = 0; k < lanes; ++k) mask[k] = k ^ 1;
     return __builtin_shuffle(x, mask);
   }
+  // All values, so that the complex numbers change places and their parts as well.
+  static LOREMD_INLINE V reversed(V x) {
+    Mask mask;
+    for (int k = 0; k < lanes; ++k) mask[k] = lanes - 1 - k;
+    return __builtin_shuffle(x, mask);
+  }
   // (x, -x, x, -x, ...)
   static LOREMD_INLINE V alternating(T x) {
     V both;
