@@ -44,6 +44,10 @@ int64_t bytes_of(const loremd::MeshShape &shape) {
   return shape.size() * static_cast<int64_t>(sizeof(T));
 }
 
+bool wants_spectrum(const Convolution &c) {
+  return c.keep_spectrum || c.correlation.defined();
+}
+
 // One channel, with its neighbours along z as complex numbers.
 template <class T>
 void convolve_pairs(const Convolution &c, T *mesh) {
@@ -83,7 +87,10 @@ Tensor convolve_channel(const Convolution &c, T *mesh) {
 template <class T>
 Tensor convolve_channels(const Convolution &c, T *mesh) {
   const auto [nx, ny, nz] = c.shape.points;
-  const loremd::MeshFft<T> fft(c.shape.points);
+  loremd::MeshFft<T> fft(c.shape.points);
+  if (!wants_spectrum(c)) {
+    fft.zeros = loremd::vanishing_frequencies(c.shape.points, c.influence.const_data_ptr<T>());
+  }
   constexpr int64_t spare = loremd::line_bytes / sizeof(T);  // for vectors that read beyond the end
   const Tensor full = at::zeros({nx * ny * nz + spare}, c.influence.options());
   loremd::expand_influence(c.shape.points, 1 / points_of(c.shape), c.influence.const_data_ptr<T>(),
@@ -112,9 +119,8 @@ Tensor convolve_channels(const Convolution &c, T *mesh) {
 
 template <class T>
 Tensor convolve_in_place(const Convolution &convolution, T *mesh) {
-  const bool wants_spectrum = convolution.keep_spectrum || convolution.correlation.defined();
   if (convolution.shape.channels > 1) return convolve_channels(convolution, mesh);
-  if (wants_spectrum || convolution.shape.points[2] % 2 != 0) {
+  if (wants_spectrum(convolution) || convolution.shape.points[2] % 2 != 0) {
     return convolve_channel(convolution, mesh);
   }
   convolve_pairs(convolution, mesh);

@@ -34,12 +34,10 @@ class Buffers {
   AlignedArray<T> memory_;
 };
 
-// Calls body(ComplexLanes) with the longest vectors of the machine that end within the halo
-// wherever they start in a row.
+// Calls body(ComplexLanes) with the longest vectors of the machine.
 template <class T, class Body>
-void dispatch_lanes(const MeshShape &shape, Body &&body) {
-  using Wide = ComplexLanes<T, 64>;
-  if (LOREMD_HAS_WIDE && (shape.halo + 1) * shape.stride >= Wide::lanes) return body(Wide{});
+void dispatch_lanes(Body &&body) {
+  if (LOREMD_HAS_WIDE) return body(ComplexLanes<T, 64>{});
   body(ComplexLanes<T, 32>{});
 }
 
@@ -65,45 +63,58 @@ LOREMD_CLONES void transform(Lanes, const FftPlan<T> &plan, bool inverse, int wi
   fft<Lanes>(plan, inverse, width, from, to, workspace);
 }
 
-// Calls copy(offset of a vector of points in their rows, offset side by side) for `count` rows, in
-// the order of the points: the end of a vector may belong to the next one.
-template <class Lanes, class Copy>
-LOREMD_INLINE void for_each_vector_of_points(const MeshShape &shape, int64_t count, int width,
-                                             Copy &&copy) {
-  const int64_t row = shape.row_size(), stride = shape.stride, element = width * Lanes::lanes;
+// Calls copy(offset of a piece of a point in its row, offset side by side) for `count` rows, in the
+// order of the points: the end of a piece may belong to the next one.
+template <int Piece, class Copy>
+LOREMD_INLINE void for_each_piece_of_points(const MeshShape &shape, int64_t count, int64_t element,
+                                            Copy &&copy) {
+  const int64_t row = shape.row_size(), stride = shape.stride;
   for (int64_t i = 0; i < shape.points[2]; ++i) {
     for (int64_t r = 0; r < count; ++r) {
       const int64_t in_row = r * row + i * stride, together = i * element + r * stride;
       copy(in_row, together);
-      for (int64_t c = Lanes::lanes; c < stride; c += Lanes::lanes) copy(in_row + c, together + c);
+      for (int64_t c = Piece; c < stride; c += Piece) copy(in_row + c, together + c);
     }
   }
 }
 
-// Transforms `count` rows along z. The points of the rows are brought side by side as they are;
-// whole vectors are copied, whose ends are overwritten by the next point, or belong to the halo.
-// `together` has room for them, `workspace` for twice as much.
+// Transforms `count` rows along z. The points of the rows are brought side by side as they are, in
+// whole vectors, whose ends are overwritten by the next point, or belong to the halo; or in single
+// complex numbers, where there is one. `together` has room for them, `workspace` for twice as much.
 template <class Lanes, class T>
 LOREMD_INLINE void transform_along_z(const MeshShape &shape, const FftPlan<T> &plan, bool inverse,
                                      int64_t count, int width, T *rows, T *together, T *workspace) {
-  using V = typename Lanes::V;
-  for_each_vector_of_points<Lanes>(shape, count, width,
-                                   [&](int64_t in_row, int64_t at) LOREMD_INLINE_LAMBDA {
-                                     store(together + at, load<V>(rows + in_row));
-                                   });
-  const Sequences<T> sequences{together, width * Lanes::lanes};
-  transform(Lanes{}, plan, inverse, width, sequences, sequences, workspace);
-  for_each_vector_of_points<Lanes>(shape, count, width,
-                                   [&](int64_t in_row, int64_t at) LOREMD_INLINE_LAMBDA {
-                                     store(rows + in_row, load<V>(together + at));
-                                   });
+  const auto with_pieces = [&](auto zero) LOREMD_INLINE_LAMBDA {
+    using V = decltype(zero);
+    constexpr int length = sizeof(V) / sizeof(T);
+    const int element = width * Lanes::lanes;
+    for_each_piece_of_points<length>(shape, count, element,
+                                     [&](int64_t in_row, int64_t at) LOREMD_INLINE_LAMBDA {
+                                       store(together + at, load<V>(rows + in_row));
+                                     });
+    const Sequences<T> sequences{together, element};
+    transform(Lanes{}, plan, inverse, width, sequences, sequences, workspace);
+    for_each_piece_of_points<length>(shape, count, element,
+                                     [&](int64_t in_row, int64_t at) LOREMD_INLINE_LAMBDA {
+                                       store(rows + in_row, load<V>(together + at));
+                                     });
+  };
+  if (shape.stride == 2) return with_pieces(typename Vector<T, 2 * sizeof(T)>::type{});
+  with_pieces(typename Lanes::V{});
 }
 
-// Calls body(first, number) for the vectors of a row.
+// The vectors of a row that hold nothing but some of its points.
+template <class Lanes>
+Run vectors_within(const MeshShape &shape, const Run &points) {
+  const int64_t begin = (points.begin * shape.stride + Lanes::lanes - 1) / Lanes::lanes;
+  return {begin, std::max(begin, points.end * shape.stride / Lanes::lanes)};
+}
+
+// Calls body(first, number) for the vectors of a row from `begin` to `end`.
 template <class Body>
-LOREMD_INLINE void for_each_block(int64_t vectors, Body &&body) {
-  for (int64_t v = 0; v < vectors; v += side_by_side) {
-    body(v, static_cast<int>(std::min<int64_t>(side_by_side, vectors - v)));
+LOREMD_INLINE void for_each_block(int64_t begin, int64_t end, Body &&body) {
+  for (int64_t v = begin; v < end; v += side_by_side) {
+    body(v, static_cast<int>(std::min<int64_t>(side_by_side, end - v)));
   }
 }
 
@@ -114,6 +125,7 @@ LOREMD_CLONES void transform_planes_in(Lanes, const MeshShape &planes, const Mes
   const int width = static_cast<int>(rows * planes.stride / Lanes::lanes);
   Buffers<Lanes, 3> along_z(planes.points[2], width);
   Buffers<Lanes, 2> along_y(ny, side_by_side);
+  const auto zeros = vectors_within<Lanes>(planes, fft.zeros);
   for (int64_t x = 0; x < planes.points[0]; ++x) {
     T *const plane = mesh + x * planes.plane_size();
     for (int step = 0; step < 2; ++step) {
@@ -125,11 +137,12 @@ LOREMD_CLONES void transform_planes_in(Lanes, const MeshShape &planes, const Mes
                                    plane + y * row, along_z[0], along_z[1]);
         }
       } else {
-        for_each_block(vectors_of_row<Lanes>(planes),
-                       [&](int64_t v, int count) LOREMD_INLINE_LAMBDA {
-                         const Sequences<T> columns{plane + v * Lanes::lanes, row};
-                         transform(Lanes{}, fft.y, inverse, count, columns, columns, along_y[0]);
-                       });
+        const auto transform_block = [&](int64_t v, int count) LOREMD_INLINE_LAMBDA {
+          const Sequences<T> columns{plane + v * Lanes::lanes, row};
+          transform(Lanes{}, fft.y, inverse, count, columns, columns, along_y[0]);
+        };
+        for_each_block(0, zeros.begin, transform_block);
+        for_each_block(zeros.end, vectors_of_row<Lanes>(planes), transform_block);
       }
     }
   }
@@ -158,6 +171,18 @@ LOREMD_INLINE void add_products(const PointsOfVector<Lanes> &points, int64_t nz,
   }
 }
 
+// needed(kz) <- whether the influence function is not zero there, for any kx.
+template <class T>
+LOREMD_CLONES void find_needed(const MeshPoints &points, const T *influence, int64_t y,
+                               std::vector<int32_t> &needed) {
+  const auto [nx, ny, nz] = points;
+  std::fill(needed.begin(), needed.end(), 0);
+  for (int64_t x = 0; x < nx; ++x) {
+    const T *row = influence + (x * ny + y) * nz;
+    for (int64_t z = 0; z < nz; ++z) needed[z] |= row[z] != 0;
+  }
+}
+
 template <class Lanes, class T>
 LOREMD_CLONES void convolve_columns_in(Lanes, const ColumnCall<T> &call, const MeshFft<T> &fft_of,
                                        int64_t begin, int64_t end, T *mesh) {
@@ -170,10 +195,21 @@ LOREMD_CLONES void convolve_columns_in(Lanes, const ColumnCall<T> &call, const M
   for (int64_t v = 0; v < vectors_of_row<Lanes>(shape); ++v) points.emplace_back(v, shape.stride);
   Buffers<Lanes, 3> buffers(plan.n, side_by_side);
   T *const spectrum = buffers[0];
+  const bool all = call.spectrum || call.correlation;  // are transformed
+  std::vector<int32_t> needed(nz, 1);
   for (int64_t y = begin; y < end; ++y) {
-    for_each_block(points.size(), [&](int64_t block, int width) LOREMD_INLINE_LAMBDA {
+    if (!all) find_needed(shape.points, call.influence, y, needed);
+    for_each_block(0, points.size(), [&](int64_t block, int width) LOREMD_INLINE_LAMBDA {
       const int64_t first = y * shape.row_size() + block * Lanes::lanes;
       const Sequences<T> columns{mesh + first, plane}, spectra{spectrum, width * Lanes::lanes};
+      const int64_t last = ((block + width) * Lanes::lanes - 1) / shape.stride;
+      const auto begin_of_block = needed.begin() + points[block].first;
+      if (std::count(begin_of_block, needed.begin() + std::min(nz, last + 1), 1) == 0) {
+        for (int x = 0; x < plan.n; ++x) {
+          std::fill_n(columns.data + x * plane, width * Lanes::lanes, T(0));
+        }
+        return;
+      }
       transform(Lanes{}, plan, false, width, columns, spectra, buffers[1]);
       if (call.spectrum) {
         copy_sequences<Lanes>(plan.n, width, spectra, {call.spectrum + first, plane});
@@ -273,7 +309,7 @@ LOREMD_CLONES void convolve_paired_columns_in(Lanes, const MeshShape &pairs,
   Buffers<Lanes, 3> spectra(nx, static_cast<int>(vectors + 2));
   Buffers<Lanes, 2> workspace(nx, side_by_side);
   const auto transform_row = [&](int64_t y, bool inverse, T *spectrum) {
-    for_each_block(vectors, [&](int64_t v, int width) LOREMD_INLINE_LAMBDA {
+    for_each_block(0, vectors, [&](int64_t v, int width) LOREMD_INLINE_LAMBDA {
       const Sequences<T> columns{mesh + y * pairs.row_size() + v * lanes, plane};
       const Sequences<T> rows{spectrum + v * lanes, room};
       transform(Lanes{}, plan, inverse, width, inverse ? rows : columns, inverse ? columns : rows,
@@ -333,7 +369,7 @@ void for_each_point(const MeshShape &shape, Body &&body) {
 template <class T>
 void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inverse, T *mesh,
                       PlaneAxes axes) {
-  dispatch_lanes<T>(planes, [&](auto lanes) {
+  dispatch_lanes<T>([&](auto lanes) {
     transform_planes_in(lanes, planes, fft, inverse, axes, mesh);
   });
 }
@@ -341,7 +377,7 @@ void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inver
 template <class T>
 void convolve_columns(const ColumnCall<T> &call, const MeshFft<T> &fft, int64_t begin, int64_t end,
                       T *mesh) {
-  dispatch_lanes<T>(call.shape, [&](auto lanes) {
+  dispatch_lanes<T>([&](auto lanes) {
     convolve_columns_in(lanes, call, fft, begin, end, mesh);
   });
 }
@@ -349,9 +385,23 @@ void convolve_columns(const ColumnCall<T> &call, const MeshFft<T> &fft, int64_t 
 template <class T>
 void convolve_paired_columns(const MeshShape &pairs, const MeshFft<T> &fft, const T *influence,
                              int64_t begin, int64_t end, T *mesh) {
-  dispatch_lanes<T>(pairs, [&](auto lanes) {
+  dispatch_lanes<T>([&](auto lanes) {
     convolve_paired_columns_in(lanes, pairs, fft, influence, begin, end, mesh);
   });
+}
+
+template <class T>
+Run vanishing_frequencies(const MeshPoints &points, const T *influence) {
+  const auto [nx, ny, nz] = points;
+  const int64_t stored = half_spectrum_points(nz);
+  int64_t needed = 0;  // kz = 0 .. needed - 1
+  for (int64_t row = 0; row < nx * ny; ++row) {
+    const T *values = influence + row * stored;
+    for (int64_t z = stored - 1; z >= needed; --z) {
+      if (values[z] != 0) needed = z + 1;
+    }
+  }
+  return {needed, std::max(needed, nz - needed + 1)};
 }
 
 template <class T>
@@ -421,6 +471,7 @@ void correlate_half_spectra(const MeshPoints &points, double scale, const std::c
                                  T *);                                                         \
   template void convolve_paired_columns(const MeshShape &, const MeshFft<T> &, const T *,       \
                                         int64_t, int64_t, T *);                                \
+  template Run vanishing_frequencies(const MeshPoints &, const T *);                           \
   template void expand_influence(const MeshPoints &, double, const T *, T *);                  \
   template void reduce_correlation(const MeshPoints &, double, const T *, T *);                \
   template void take_channel(const MeshShape &, const T *, T *);                               \

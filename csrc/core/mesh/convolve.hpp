@@ -15,9 +15,15 @@
 
 namespace loremd {
 
+// Indices from `begin` to `end`.
+struct Run {
+  int64_t begin = 0, end = 0;
+};
+
 template <class T>
 struct MeshFft {
   FftPlan<T> x, y, z;
+  Run zeros{};  // frequencies kz of no interest: what is there is not transformed along y
 
   explicit MeshFft(const MeshPoints &points) : x(points[0]), y(points[1]), z(points[2]) {}
 };
@@ -45,7 +51,8 @@ struct ColumnCall {
 };
 
 // Forward along x, product with the influence function, and back, for all columns with y in
-// [begin, end).
+// [begin, end). Columns in which the influence function vanishes become zero, without transforms
+// where no more is asked for.
 template <class T>
 void convolve_columns(const ColumnCall<T> &call, const MeshFft<T> &fft, int64_t begin, int64_t end,
                       T *mesh);
@@ -63,6 +70,10 @@ inline MeshShape pairs_of_points(const MeshShape &shape) {
 template <class T>
 void convolve_paired_columns(const MeshShape &pairs, const MeshFft<T> &fft, const T *influence,
                              int64_t begin, int64_t end, T *mesh);
+
+// The kz at which a half spectrum (nx, ny, nz/2 + 1) vanishes for all kx and ky, and so do the -kz.
+template <class T>
+Run vanishing_frequencies(const MeshPoints &points, const T *influence);
 
 // full(k) = scale * the influence function for all k of a mesh, from its half spectrum (nx, ny,
 // nz/2 + 1). Where the half holds both k and -k, their mean: the real part of the mesh sees no
