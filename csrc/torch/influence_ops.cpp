@@ -13,6 +13,7 @@
 #include "distributed_mesh.hpp"
 #include "mesh/cuda.hpp"
 #include "mesh/influence.hpp"
+#include "mesh_memory.hpp"
 #include "support.hpp"
 
 namespace loremd_torch {
@@ -175,7 +176,7 @@ Tensor influence_any(const char *op, const Tensor &metric, const Tensor &directi
   with_call(op, metric, direction, table, [&](const loremd::InfluenceCall &call) {
     loremd::check_order(call.order);
     loremd::check_mesh(call.points, call.order);  // before anything of that size is allocated
-    influence = at::empty(call.frequencies().lengths(), metric.options());
+    influence = empty_large(call.frequencies().lengths(), metric.options());
     if constexpr (device_kernels) {
       if (on_device(metric)) {
         const Tensor space = workspace(loremd::cuda::influence_workspace(call), metric);

@@ -506,8 +506,9 @@ class MeshPotential(torch.nn.Module):
             _optional(settings.window),
             interaction,
             comm,
+            0.5,
         )
-        return 0.5 * influence.to(dtype)
+        return influence.to(dtype)
 
     def _smooth_part(
         self, positions: Tensor, charges: Tensor, lattice: Lattice, settings: Settings, comm: int

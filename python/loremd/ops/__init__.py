@@ -149,6 +149,7 @@ def influence(
     window: Optional[Tensor] = None,
     interaction: Optional[Tensor] = None,
     comm: int = 0,
+    factor: float = 1.0,
 ) -> Tensor:
     """Optimal influence function of a mesh: (nx, ny, nz // 2 + 1) float64.
 
@@ -162,7 +163,7 @@ def influence(
     cell (3, 3) float64, differentiable; smearing > 0 in the units of the cell, or the range of a
     compact splitting; window as in :func:`spread`, interaction by :func:`interaction`. With `comm`,
     see :func:`halo_exchange`, the share of the full spectrum that :func:`mesh_potential` wants from
-    this rank, (nx, some y, some z).
+    this rank, (nx, some y, some z). All of it is multiplied by `factor`.
     """
     metric = torch.linalg.inv(cell @ cell.t())
     points = float(mesh_shape[0] * mesh_shape[1] * mesh_shape[2])
@@ -170,7 +171,10 @@ def influence(
     sums = torch.ops.loremd.influence_sum(
         metric, mesh_shape, order, smearing, window, interaction, comm
     )
-    return sums * (points / volume)
+    scale = factor * points / volume
+    if sums.requires_grad or scale.requires_grad:
+        return sums * scale
+    return sums.mul_(scale)  # fresh memory would cost several times the product
 
 
 def mesh_potential(
