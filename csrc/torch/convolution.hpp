@@ -20,6 +20,8 @@ struct Convolution {
   Tensor correlation{};        // (nx, ny, nz/2 + 1) zeros, added to, or undefined: derivative of
                                // <other mesh, convolved mesh> by the influence function
   Tensor other{};              // the spectrum of the other mesh; undefined: the mesh itself
+  loremd::Halo halo = loremd::Halo::ignored;  // meets_windows: comes from spreading, and will be
+                                              // interpolated
 };
 
 // Planes of a mesh, or columns side by side, that are transformed with the same buffers.
@@ -27,10 +29,10 @@ constexpr int64_t planes_per_task = 4;
 
 template <class T>
 void transform_planes(const loremd::MeshShape &shape, const loremd::MeshFft<T> &fft, bool inverse,
-                      loremd::PlaneAxes axes, T *mesh) {
+                      loremd::PlaneAxes axes, T *mesh, loremd::Halo halo = loremd::Halo::ignored) {
   for_each_piece(shape.points[0], planes_per_task, [&](int64_t begin, int64_t end) {
     loremd::transform_planes(shape.planes(begin, end), fft, inverse,
-                             mesh + begin * shape.plane_size(), axes);
+                             mesh + begin * shape.plane_size(), axes, halo);
   });
 }
 
@@ -41,8 +43,8 @@ void convolve_columns(const loremd::ColumnCall<T> &call, const loremd::MeshFft<T
   });
 }
 
-// Convolves `mesh`, shape.size() values, in place; its halo is left alone. Returns the spectrum, or
-// an undefined tensor.
+// Convolves `mesh`, shape.size() values, in place; without meaning is then what is in its halo, if
+// that is ignored. Returns the spectrum, or an undefined tensor.
 template <class T>
 Tensor convolve_in_place(const Convolution &convolution, T *mesh);
 

@@ -55,11 +55,11 @@ void convolve_pairs(const Convolution &c, T *mesh) {
   const loremd::MeshFft<T> fft(pairs.points);
   const T *influence = c.influence.const_data_ptr<T>();
   count_mesh_bytes(bytes_of<T>(c.shape), {c.influence});
-  transform_planes(pairs, fft, false, loremd::PlaneAxes::both, mesh);
+  transform_planes(pairs, fft, false, loremd::PlaneAxes::both, mesh, c.halo);
   for_each_piece(pairs.points[1] / 2 + 1, planes_per_task, [&](int64_t begin, int64_t end) {
     loremd::convolve_paired_columns(pairs, fft, influence, begin, end, mesh);
   });
-  transform_planes(pairs, fft, true, loremd::PlaneAxes::both, mesh);
+  transform_planes(pairs, fft, true, loremd::PlaneAxes::both, mesh, c.halo);
 }
 
 // One channel: the real transforms of torch.
@@ -67,6 +67,7 @@ template <class T>
 Tensor convolve_channel(const Convolution &c, T *mesh) {
   const auto [nx, ny, nz] = c.shape.points;
   Tensor field = empty_large({nx, ny, nz}, c.influence.options());
+  if (c.halo == loremd::Halo::meets_windows) fold_all_halos(c.shape, mesh);
   loremd::take_channel(c.shape, mesh, field.mutable_data_ptr<T>());
   Tensor spectrum = at::fft_rfftn(field).contiguous();
   if (c.correlation.defined()) {
@@ -81,6 +82,7 @@ Tensor convolve_channel(const Convolution &c, T *mesh) {
                             complex_data<T>(spectrum));
   field = at::fft_irfftn(spectrum, at::IntArrayRef(c.shape.points)).contiguous();
   loremd::put_channel(c.shape, field.const_data_ptr<T>(), mesh);
+  if (c.halo == loremd::Halo::meets_windows) fill_all_halos(c.shape, mesh);
   return kept;
 }
 
@@ -105,9 +107,9 @@ Tensor convolve_channels(const Convolution &c, T *mesh) {
       c.shape, full.const_data_ptr<T>(), kept.defined() ? kept.mutable_data_ptr<T>() : nullptr,
       c.other.defined() ? c.other.const_data_ptr<T>() : nullptr,
       products.defined() ? products.mutable_data_ptr<T>() : nullptr};
-  transform_planes(c.shape, fft, false, loremd::PlaneAxes::both, mesh);
+  transform_planes(c.shape, fft, false, loremd::PlaneAxes::both, mesh, c.halo);
   convolve_columns(columns, fft, mesh);
-  transform_planes(c.shape, fft, true, loremd::PlaneAxes::both, mesh);
+  transform_planes(c.shape, fft, true, loremd::PlaneAxes::both, mesh, c.halo);
   if (products.defined()) {
     loremd::reduce_correlation(c.shape.points, 1 / points_of(c.shape), products.const_data_ptr<T>(),
                                c.correlation.mutable_data_ptr<T>());

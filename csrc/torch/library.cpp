@@ -40,7 +40,7 @@ TORCH_LIBRARY(loremd, m) {
   m.def(
       "mesh_potential_backward(Tensor fractions, Tensor charges, Tensor influence, "
       "SymInt[] mesh_shape, int order, Tensor? window, int comm, float own, Tensor? uniform, "
-      "Tensor field, Tensor spectrum, Tensor visit, Tensor grad) "
+      "Tensor field, Tensor spectrum, Tensor visit, Tensor grad, bool with_uniform=True) "
       "-> (Tensor by_fractions, Tensor by_charges, Tensor by_influence, Tensor by_uniform)");
   m.def(
       "mesh_energy(Tensor fractions, Tensor charges, Tensor influence, SymInt[] mesh_shape, "

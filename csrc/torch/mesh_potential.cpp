@@ -48,13 +48,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_forward(LOREMD_MESH_AR
               comm, own, uniform, with_field, with_spectrum);
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward(LOREMD_MESH_ARGUMENTS,
-                                                                   const Tensor &field,
-                                                                   const Tensor &spectrum,
-                                                                   const Tensor &visit,
-                                                                   const Tensor &grad) {
+std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward(
+    LOREMD_MESH_ARGUMENTS, const Tensor &field, const Tensor &spectrum, const Tensor &visit,
+    const Tensor &grad, bool with_uniform) {
   LOREMD_CALL(mesh_potential_backward, fractions, charges, influence, mesh_shape, order, window,
-              comm, own, uniform, field, spectrum, visit, grad);
+              comm, own, uniform, field, spectrum, visit, grad, with_uniform);
 }
 
 Tensor mesh_energy(LOREMD_MESH_ARGUMENTS) {
@@ -203,13 +201,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward_kernel(
     const Tensor &fractions, const Tensor &charges, const Tensor &influence,
     at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
     double own, const OptionalTensor &uniform, const Tensor &field, const Tensor &spectrum,
-    const Tensor &visit, const Tensor &grad) {
+    const Tensor &visit, const Tensor &grad, bool with_uniform) {
   const char *op = "mesh_potential_backward";
   if (goes_through_host(op, charges, comm)) {
     const auto [by_fractions, by_charges, by_influence, by_uniform] =
         mesh_potential_backward_kernel(fractions.cpu(), charges.cpu(), influence.cpu(), mesh_shape,
                                        order, window, comm, own, on_host(uniform), field.cpu(),
-                                       spectrum.cpu(), visit.cpu(), grad.cpu());
+                                       spectrum.cpu(), visit.cpu(), grad.cpu(), with_uniform);
     return {by_fractions.to(charges.device()), by_charges.to(charges.device()),
             by_influence.to(charges.device()), by_uniform.to(charges.device())};
   }
@@ -245,7 +243,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward_kernel(
       });
   const Tensor total = add_charge_terms(grad, own, uniform, comm, by_charges);
   // of all ranks together
-  if (total.defined()) by_uniform = (total * total_charges(charges, 0)).sum();
+  if (total.defined() && with_uniform) by_uniform = (total * total_charges(charges, 0)).sum();
   return {by_fractions, by_charges, by_influence, by_uniform};
 }
 
@@ -311,16 +309,14 @@ Tensor by_uniform_meta(const Tensor &fractions, const OptionalTensor &uniform) {
   return uniform && uniform->defined() ? at::empty({}, fractions.options()) : none(fractions);
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward_meta(LOREMD_MESH_ARGUMENTS,
-                                                                        const Tensor &field,
-                                                                        const Tensor &spectrum,
-                                                                        const Tensor &,
-                                                                        const Tensor &) {
+std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward_meta(
+    LOREMD_MESH_ARGUMENTS, const Tensor &field, const Tensor &spectrum, const Tensor &,
+    const Tensor &, bool with_uniform) {
   return {field.dim() == 3 ? at::empty_like(fractions) : none(fractions),
           at::empty_like(charges, at::MemoryFormat::Contiguous),
           spectrum.dim() == 1 && spectrum.sym_size(0) == 0 ? none(influence)
                                                            : at::empty_like(influence),
-          by_uniform_meta(fractions, uniform)};
+          with_uniform ? by_uniform_meta(fractions, uniform) : none(fractions)};
 }
 
 Tensor mesh_energy_meta(LOREMD_MESH_ARGUMENTS) {
@@ -415,9 +411,9 @@ struct MeshPotential : torch::autograd::Function<MeshPotential> {
     const MeshArguments a(ctx);
     const auto saved = ctx->get_saved_variables();
     if (at::GradMode::is_enabled()) return differentiable_backward(ctx, a, saved, grads[0]);
-    auto [by_fractions, by_charges, by_influence, by_uniform] =
-        mesh_potential_backward(saved[0], saved[1], saved[2], LOREMD_PASS(a), optional(saved[3]),
-                                saved[4], saved[5], saved[6], grads[0]);
+    auto [by_fractions, by_charges, by_influence, by_uniform] = mesh_potential_backward(
+        saved[0], saved[1], saved[2], LOREMD_PASS(a), optional(saved[3]), saved[4], saved[5],
+        saved[6], grads[0], wants_uniform(ctx, saved[3]));
     // a rank without frequencies has no spectrum, either
     if (ctx->needs_input_grad(2) && by_influence.dim() != saved[2].dim()) {
       by_influence = at::zeros_like(saved[2]);

@@ -54,7 +54,10 @@ class Meshes {
         call_(in_brick(fractions), {}, brick_.points, charges.size(1), order, window_, visit),
         shape_(call_.shape()),
         convolution_{shape_, influence.contiguous()} {
-    if (!distributed_) return;
+    if (!distributed_) {
+      convolution_.halo = loremd::Halo::meets_windows;
+      return;
+    }
     const auto ranks = communicator_of(op, comm);
     share_ = share_of_spectrum(ranks, points_);
     if (is_half_spectrum(influence, points_)) {
@@ -77,6 +80,7 @@ class Meshes {
     }
   }
 
+  // In one process with a halo that convolve folds.
   Tensor spread(const Tensor &charges) const {
     RECORD_FUNCTION("loremd::spread", {});
     const Tensor mesh =
@@ -86,14 +90,14 @@ class Meshes {
     const Tensor q = charges.contiguous();
     const T *from = q.const_data_ptr<T>() + turn_.first;
     call_.for_each_slab([&](const auto &part) { loremd::spread(part, from, to); });
-    fold_all_halos(shape_, to);
+    if (parts_) fold_all_halos(shape_, to);
     return mesh;
   }
 
-  // In place.
+  // In place; fills the halo.
   void convolve(const Tensor &mesh) {
     RECORD_FUNCTION("loremd::convolve", {});
-    if (parts_) return convolve_parts();
+    if (parts_) return convolve_parts(mesh);
     spectrum_ = convolve_in_place(convolution_, mesh.mutable_data_ptr<T>());
   }
 
@@ -104,14 +108,14 @@ class Meshes {
 
   void interpolate(const Tensor &mesh, Tensor &values) const {
     RECORD_FUNCTION("loremd::interpolate", {});
-    const T *from = filled(mesh);
+    const T *from = mesh.const_data_ptr<T>();
     call_.for_each_part(
         [&](const auto &part) { loremd::interpolate(part, from, in_turn(values)); });
   }
 
   void interpolate_field(const Tensor &mesh, Tensor &values, Tensor &field) const {
     RECORD_FUNCTION("loremd::interpolate", {});
-    const T *from = filled(mesh);
+    const T *from = mesh.const_data_ptr<T>();
     call_.for_each_part([&](const auto &part) {
       loremd::interpolate_field(part, from, in_turn(values), in_turn(field));
     });
@@ -123,7 +127,7 @@ class Meshes {
                             Tensor &gradient, const Tensor &field = {},
                             const Tensor &field_charges = {}) const {
     RECORD_FUNCTION("loremd::interpolate", {});
-    const T *from = filled(mesh);
+    const T *from = mesh.const_data_ptr<T>();
     const Tensor q = charges.contiguous();
     const Tensor p = field.defined() ? field_charges.contiguous() : Tensor();
     loremd::KeptField<T> kept;
@@ -179,7 +183,7 @@ class Meshes {
   // The first channel of the turn in a tensor of values.
   T *in_turn(Tensor &values) const { return values.mutable_data_ptr<T>() + turn_.first; }
 
-  void convolve_parts() {
+  void convolve_parts(const Tensor &mesh) {
     if (convolution_.keep_spectrum && !spectrum_.defined()) {
       const Turn last = turns().back();
       spectrum_ = empty_mesh(spectrum_begin(last) + parts_->spectrum_size(last.channels), options_);
@@ -187,6 +191,7 @@ class Meshes {
     Convolution call = convolution_;
     call.other = spectrum_in_turn(convolution_.other);
     parts_->convolve(call, spectrum_in_turn(spectrum_));
+    fill_all_halos(shape_, mesh.mutable_data_ptr<T>());
     count_mesh_bytes(parts_->bytes(), {convolution_.influence, parts_->influence(),
                                        convolution_.correlation, convolution_.other, spectrum_});
   }
@@ -214,12 +219,6 @@ class Meshes {
     loremd::to_brick(brick_, positions.const_data_ptr<double>(), positions.size(0), points_,
                      local.mutable_data_ptr<double>());
     return local;
-  }
-
-  const T *filled(const Tensor &mesh) const {
-    T *values = mesh.mutable_data_ptr<T>();
-    fill_all_halos(shape_, values);
-    return values;
   }
 
   at::TensorOptions options_;

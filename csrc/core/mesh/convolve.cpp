@@ -120,7 +120,7 @@ LOREMD_INLINE void for_each_block(int64_t begin, int64_t end, Body &&body) {
 
 template <class Lanes, class T>
 LOREMD_CLONES void transform_planes_in(Lanes, const MeshShape &planes, const MeshFft<T> &fft,
-                                       bool inverse, PlaneAxes axes, T *mesh) {
+                                       bool inverse, PlaneAxes axes, Halo halo, T *mesh) {
   const int64_t ny = planes.points[1], row = planes.row_size(), rows = rows_together<Lanes>(planes);
   const int width = static_cast<int>(rows * planes.stride / Lanes::lanes);
   Buffers<Lanes, 3> along_z(planes.points[2], width);
@@ -128,6 +128,7 @@ LOREMD_CLONES void transform_planes_in(Lanes, const MeshShape &planes, const Mes
   const auto zeros = vectors_within<Lanes>(planes, fft.zeros);
   for (int64_t x = 0; x < planes.points[0]; ++x) {
     T *const plane = mesh + x * planes.plane_size();
+    if (halo == Halo::meets_windows && !inverse) fold_halo(planes.planes(x, x + 1), plane);
     for (int step = 0; step < 2; ++step) {
       const bool is_z = (step == 0) != inverse;
       if (axes == (is_z ? PlaneAxes::y : PlaneAxes::z)) continue;
@@ -145,6 +146,7 @@ LOREMD_CLONES void transform_planes_in(Lanes, const MeshShape &planes, const Mes
         for_each_block(zeros.end, vectors_of_row<Lanes>(planes), transform_block);
       }
     }
+    if (halo == Halo::meets_windows && inverse) fill_halo(planes.planes(x, x + 1), plane);
   }
 }
 
@@ -368,18 +370,15 @@ void for_each_point(const MeshShape &shape, Body &&body) {
 
 template <class T>
 void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inverse, T *mesh,
-                      PlaneAxes axes) {
-  dispatch_lanes<T>([&](auto lanes) {
-    transform_planes_in(lanes, planes, fft, inverse, axes, mesh);
-  });
+                      PlaneAxes axes, Halo halo) {
+  dispatch_lanes<T>(
+      [&](auto lanes) { transform_planes_in(lanes, planes, fft, inverse, axes, halo, mesh); });
 }
 
 template <class T>
 void convolve_columns(const ColumnCall<T> &call, const MeshFft<T> &fft, int64_t begin, int64_t end,
                       T *mesh) {
-  dispatch_lanes<T>([&](auto lanes) {
-    convolve_columns_in(lanes, call, fft, begin, end, mesh);
-  });
+  dispatch_lanes<T>([&](auto lanes) { convolve_columns_in(lanes, call, fft, begin, end, mesh); });
 }
 
 template <class T>
@@ -465,19 +464,20 @@ void correlate_half_spectra(const MeshPoints &points, double scale, const std::c
   }
 }
 
-#define LOREMD_INSTANTIATE(T)                                                                  \
-  template void transform_planes(const MeshShape &, const MeshFft<T> &, bool, T *, PlaneAxes); \
-  template void convolve_columns(const ColumnCall<T> &, const MeshFft<T> &, int64_t, int64_t,  \
-                                 T *);                                                         \
-  template void convolve_paired_columns(const MeshShape &, const MeshFft<T> &, const T *,       \
-                                        int64_t, int64_t, T *);                                \
-  template Run vanishing_frequencies(const MeshPoints &, const T *);                           \
-  template void expand_influence(const MeshPoints &, double, const T *, T *);                  \
-  template void reduce_correlation(const MeshPoints &, double, const T *, T *);                \
-  template void take_channel(const MeshShape &, const T *, T *);                               \
-  template void put_channel(const MeshShape &, const T *, T *);                                \
-  template void multiply_spectrum(int64_t, const T *, std::complex<T> *);                      \
-  template void correlate_half_spectra(const MeshPoints &, double, const std::complex<T> *,    \
+#define LOREMD_INSTANTIATE(T)                                                                      \
+  template void transform_planes(const MeshShape &, const MeshFft<T> &, bool, T *, PlaneAxes,      \
+                                 Halo);                                                            \
+  template void convolve_columns(const ColumnCall<T> &, const MeshFft<T> &, int64_t, int64_t,      \
+                                 T *);                                                             \
+  template void convolve_paired_columns(const MeshShape &, const MeshFft<T> &, const T *, int64_t, \
+                                        int64_t, T *);                                             \
+  template Run vanishing_frequencies(const MeshPoints &, const T *);                               \
+  template void expand_influence(const MeshPoints &, double, const T *, T *);                      \
+  template void reduce_correlation(const MeshPoints &, double, const T *, T *);                    \
+  template void take_channel(const MeshShape &, const T *, T *);                                   \
+  template void put_channel(const MeshShape &, const T *, T *);                                    \
+  template void multiply_spectrum(int64_t, const T *, std::complex<T> *);                          \
+  template void correlate_half_spectra(const MeshPoints &, double, const std::complex<T> *,        \
                                        const std::complex<T> *, T *);
 LOREMD_INSTANTIATE(float)
 LOREMD_INSTANTIATE(double)

@@ -2,8 +2,9 @@
 //
 // Convolution of a mesh with an influence function, in place: transform the planes x = constant
 // along z and y, then column by column along x forward, multiply and back, then the planes back.
-// Each step goes through the memory once. What they leave in the halo has no meaning. Channels 2 f and 2 f + 1 are the real and imaginary part
-// of one complex field; a real, even influence function keeps them apart.
+// Each step goes through the memory once. What they leave in the halo has no meaning. Channels 2 f
+// and 2 f + 1 are the real and imaginary part of one complex field; a real, even influence function
+// keeps them apart.
 #pragma once
 
 #include <complex>
@@ -32,10 +33,13 @@ enum class PlaneAxes { both, y, z };
 
 // Transforms the points of all planes of `shape` along z and y (inverse: along y and z), or along
 // one of them, without a factor. `planes` are some of a mesh, shape.planes(begin, end), from
-// address `mesh` on. They may be part of a box in which these axes are whole.
+// address `mesh` on. They may be part of a box in which these axes are whole. With
+// `Halo::meets_windows` the halo is folded before the forward and filled after the inverse
+// transform, while the plane is near.
+enum class Halo { ignored, meets_windows };
 template <class T>
 void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inverse, T *mesh,
-                      PlaneAxes axes = PlaneAxes::both);
+                      PlaneAxes axes = PlaneAxes::both, Halo halo = Halo::ignored);
 
 // What happens to the columns between the transforms; (nx, ny, nz) is the mesh, or a box in which x
 // is whole.
@@ -64,9 +68,9 @@ inline MeshShape pairs_of_points(const MeshShape &shape) {
   return {{nx, ny, nz / 2}, 2, (nz + shape.halo) / 2 - nz / 2, 2};
 }
 
-// convolve_columns for such pairs, transformed by transform_planes with an `fft` for them: rows y in
-// [begin, end), at most 0 .. ny/2, and those of -y. `influence` is the half spectrum for the points,
-// (nx, ny, nz/2 + 1); the factor 1 / (points of the mesh) is not included.
+// convolve_columns for such pairs, transformed by transform_planes with an `fft` for them: rows y
+// in [begin, end), at most 0 .. ny/2, and those of -y. `influence` is the half spectrum for the
+// points, (nx, ny, nz/2 + 1); the factor 1 / (points of the mesh) is not included.
 template <class T>
 void convolve_paired_columns(const MeshShape &pairs, const MeshFft<T> &fft, const T *influence,
                              int64_t begin, int64_t end, T *mesh);
