@@ -113,7 +113,7 @@ class Column {
   T *const mesh_;
   AlignedArray<T> rows_, planes_;
   int atoms_ = 0;
-  int64_t x_[P], y_[P], last_z_ = 0;
+  int64_t x_[P] = {}, y_[P] = {}, last_z_ = 0;
   int64_t begin_[most_atoms] = {}, end_[most_atoms];
 };
 
