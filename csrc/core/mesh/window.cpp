@@ -111,8 +111,9 @@ double step_at_the_end(const WindowSpec &spec) {
 Polynomials series_polynomials(const WindowSpec &spec, double rounding) {
   for (int terms = 12; terms <= WindowTable<double>::largest_degree + 1; terms += 6) {
     auto series = chebyshev_series(spec, terms);
-    const double tolerance =
-        std::max(rounding * largest_weight(series), window_tolerance * step_at_the_end(spec));
+    const double largest = largest_weight(series);
+    const double tolerance = std::clamp(window_tolerance * step_at_the_end(spec),
+                                        rounding * largest, largest_window_error * largest);
     const int degree = std::max(sufficient_degree(series, tolerance), 1);
     // a spare coefficient: what was left out shows up in the last ones
     if (degree >= terms - 2) continue;

@@ -24,13 +24,14 @@ struct WindowSpec {
 //   weight of point first + k = sum_d coefficients[d][k] (fraction - 1/2)^d,  k = 0 .. order-1,
 // with first and fraction as in math/bspline.hpp; the other lanes are zero. Exact for B-splines;
 // for a series the degree is the lowest with an error below `window_tolerance` of the step that the
-// window or its slope takes at its ends, or below rounding, 1e-13 (double) or 3e-8 (float) of the
-// largest weight, whichever is more. The polynomials meet where they end, so that the window is
-// as continuous as its series. Derivatives are those of the polynomials.
+// window or its slope takes at its ends: not less than rounding, 1e-13 (double) or 3e-8 (float) of
+// the largest weight, and not more than `largest_window_error` of it. The polynomials meet where
+// they end, so that the window is as continuous as its series. Derivatives are those of the
+// polynomials.
 //
-// The step is what leaks past the bandlimit of the window and with it the error of the mesh; 1e-4
-// of it is below anything that a mesh of this window can resolve.
-constexpr double window_tolerance = 1e-4;
+// The step is what leaks past the bandlimit of the window, the error of the mesh; 1e-4 of it is
+// below anything that a mesh with this window resolves.
+constexpr double window_tolerance = 1e-4, largest_window_error = 1e-5;
 
 template <class T>
 struct WindowTable {
