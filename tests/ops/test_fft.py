@@ -57,6 +57,21 @@ def test_channels(shape, channels, dtype):
     check(shape, channels, dtype)
 
 
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize("radius", [0.0, 0.3, 0.7, 1.0])
+@pytest.mark.parametrize("channels", [1, 2, 3, 10])
+@pytest.mark.parametrize("shape", [(12, 10, 16), (9, 15, 21), (8, 7, 40)])
+def test_frequencies_without_influence_are_left_out(shape, channels, radius, dtype):
+    """Zero outside a sphere, as that of a prolate splitting; 0: everywhere."""
+    k = [torch.fft.fftfreq(n) * 2 for n in shape[:2]] + [torch.fft.rfftfreq(shape[2]) * 2]
+    square = sum(torch.meshgrid(*(f.double() ** 2 for f in k), indexing="ij"))
+    influence = (numbers(*spectrum_shape(shape), seed=3) * (square < radius**2)).to(dtype)
+    mesh = numbers(*shape, channels, dtype=dtype)
+    expected = reference.convolve(mesh.double(), influence.double())
+    scale = 20 * ROUNDING[dtype] * float(mesh.abs().max())
+    torch.testing.assert_close(ops.convolve(mesh, influence).double(), expected, rtol=0, atol=scale)
+
+
 @pytest.mark.parametrize("channels", [1, 3, 10])
 def test_without_influence_nothing_changes(channels):
     """Forward and back: the round-off of the transforms alone."""

@@ -400,7 +400,7 @@ Run vanishing_frequencies(const MeshPoints &points, const T *influence) {
       if (values[z] != 0) needed = z + 1;
     }
   }
-  return {needed, std::max(needed, nz - needed + 1)};
+  return {needed, std::clamp(nz - needed + 1, needed, nz)};
 }
 
 template <class T>

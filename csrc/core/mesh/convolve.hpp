@@ -31,12 +31,13 @@ struct MeshFft {
 
 enum class PlaneAxes { both, y, z };
 
+// Whether transform_planes takes the halo that windows leave behind and gives them the one they
+// meet: folded before the forward and filled after the inverse transform, while the plane is near.
+enum class Halo { ignored, meets_windows };
+
 // Transforms the points of all planes of `shape` along z and y (inverse: along y and z), or along
 // one of them, without a factor. `planes` are some of a mesh, shape.planes(begin, end), from
-// address `mesh` on. They may be part of a box in which these axes are whole. With
-// `Halo::meets_windows` the halo is folded before the forward and filled after the inverse
-// transform, while the plane is near.
-enum class Halo { ignored, meets_windows };
+// address `mesh` on. They may be part of a box in which these axes are whole.
 template <class T>
 void transform_planes(const MeshShape &planes, const MeshFft<T> &fft, bool inverse, T *mesh,
                       PlaneAxes axes = PlaneAxes::both, Halo halo = Halo::ignored);
@@ -62,10 +63,11 @@ void convolve_columns(const ColumnCall<T> &call, const MeshFft<T> &fft, int64_t 
                       T *mesh);
 
 // A mesh of one channel with an even number of points along z as one of complex numbers, a point
-// each for two neighbours along z: the same values in the same memory.
+// each for two neighbours along z: the same values in the same memory (its rows are whole cache
+// lines, so the halo is even, too).
 inline MeshShape pairs_of_points(const MeshShape &shape) {
   const auto [nx, ny, nz] = shape.points;
-  return {{nx, ny, nz / 2}, 2, (nz + shape.halo) / 2 - nz / 2, 2};
+  return {{nx, ny, nz / 2}, 2, shape.halo / 2, 2};
 }
 
 // convolve_columns for such pairs, transformed by transform_planes with an `fft` for them: rows y
