@@ -173,7 +173,7 @@ LOREMD_INLINE void add_products(const PointsOfVector<Lanes> &points, int64_t nz,
   }
 }
 
-// needed(kz) <- whether the influence function is not zero there, for any kx.
+// needed(kz) <- whether the influence function is not zero there, for any kx
 template <class T>
 LOREMD_CLONES void find_needed(const MeshPoints &points, const T *influence, int64_t y,
                                std::vector<int32_t> &needed) {
@@ -248,7 +248,7 @@ LOREMD_CLONES void convolve_columns_in(Lanes, const ColumnCall<T> &call, const M
 template <class T>
 class PairedFactors {
  public:
-  // `vectors` of `lanes` values each, the two factors of a pair twice in a row.
+  // `room`: values of a row, and what vectors reach behind it.
   PairedFactors(const MeshPoints &pairs, int64_t room)
       : pairs_(pairs), turns_(pairs[2]), own_(room), mirrored_(room) {
     const double nz = 2.0 * pairs[2];
@@ -275,6 +275,7 @@ class PairedFactors {
     for (int64_t z = 1; z < middle; ++z) set_pair(z, own[z], mirrored[middle - z]);
   }
 
+  // Each factor twice in a row, for both parts of a complex number.
   const T *own() const { return own_.data(); }
   const T *mirrored() const { return mirrored_.data(); }
 

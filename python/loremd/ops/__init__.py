@@ -79,7 +79,8 @@ def spread(
     a series f(t) = sum_j window[j] P_2j(t) in Legendre polynomials: the weight of a point x mesh
     spacings away is f(2 x / order) / order per direction, within 1e-4 of the step of f or its slope
     at the ends, where f(t) is cut off (1e-5 of the largest weight at most, rounding at least). The
-    transpose is :func:`interpolate`. The mesh is a view: its rows are a few points further apart than they are long.
+    transpose is :func:`interpolate`. The mesh is a view: its rows are a few points further apart
+    than they are long.
 
     Raises ValueError on wrong shapes, an order out of range, a mesh with fewer points than the
     order, a window too sharp for the order, a position that is not finite; TypeError on wrong
