@@ -60,20 +60,27 @@ class Call {
   // (atoms,) int32: the order of the visit.
   const Tensor &visiting_order() const { return visit_; }
 
-  // Calls body(part) for the slabs of atoms, first those of even number, each of the others once
-  // its neighbours are done: no two windows that are worked on at the same time touch.
+  // Sets the mesh to zero and calls body(part) for the slabs of atoms, each of odd number once its
+  // neighbours are done: no two windows that are worked on at the same time touch. What the windows
+  // of a slab of even number touch, up to the next one, is set to zero just before, so that it is
+  // still in the cache.
   template <class Body>
-  void for_each_slab(Body &&body) const {
-    const auto slabs = static_cast<int64_t>(slab_starts_.size()) - 1, even = (slabs + 1) / 2;
+  void for_each_slab(T *mesh, Body &&body) const {
+    const auto begins = loremd::slab_begins(shape_.points[0], window_.order);
+    const auto slabs = static_cast<int64_t>(begins.size()) - 1;
+    const bool alone = at::get_num_threads() == 1 || at::in_parallel_region();
     std::vector<std::atomic<bool>> done(slabs);
     for_each_task(slabs, [&](int64_t task) {
-      const int64_t s = task < even ? 2 * task : 2 * (task - even) + 1;
+      const int64_t s = alone ? slab_soon(task, slabs) : slab_without_waiting(task, slabs);
       const auto await = [&](int64_t neighbour) {
         while (!done[neighbour].load(std::memory_order_acquire)) std::this_thread::yield();
       };
       if (s % 2 == 1) {
         await(s - 1);
         await((s + 1) % slabs);
+      } else {
+        const int64_t begin = begins[s], end = begins[std::min(s + 2, slabs)];
+        std::fill_n(mesh + begin * shape_.plane_size(), (end - begin) * shape_.plane_size(), T(0));
       }
       const Finally finished{[&] { done[s].store(true, std::memory_order_release); }};
       body(part(slab_starts_[s], slab_starts_[s + 1]));
@@ -91,6 +98,18 @@ class Call {
   static loremd::WindowSpec spec_of(int order, const Tensor &series) {
     if (!series.defined()) return {order};
     return {order, series.const_data_ptr<double>(), static_cast<int>(series.numel())};
+  }
+
+  // The slabs in an order in which one of odd number follows its neighbours, for one thread, which
+  // finds their planes in the cache: 0, 2, 1, 4, 3, ...
+  static int64_t slab_soon(int64_t task, int64_t slabs) {
+    if (task % 2 == 1) return std::min(task + 1, slabs - 1);
+    return std::max<int64_t>(task - 1, 0);
+  }
+  // Those of even number first.
+  static int64_t slab_without_waiting(int64_t task, int64_t slabs) {
+    const int64_t even = (slabs + 1) / 2;
+    return task < even ? 2 * task : 2 * (task - even) + 1;
   }
 
   Tensor sorted() const {

@@ -201,9 +201,9 @@ Tensor spread_any(const Arguments &arguments, const Tensor &charges, at::IntArra
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "spread", [&] {
     run_core(op, [&] {
       const auto call = arguments.call<scalar_t>(mesh_shape, charges.size(1));
-      const Tensor values = empty_mesh(call.shape().size(), charges.options()).zero_();
+      const Tensor values = empty_mesh(call.shape().size(), charges.options());
       scalar_t *to = values.mutable_data_ptr<scalar_t>();
-      call.for_each_slab([&](const loremd::MeshCall<scalar_t> &part) {
+      call.for_each_slab(to, [&](const loremd::MeshCall<scalar_t> &part) {
         loremd::spread(part, q.const_data_ptr<scalar_t>(), to);
       });
       fold_all_halos(call.shape(), to);

@@ -85,11 +85,10 @@ class Meshes {
     RECORD_FUNCTION("loremd::spread", {});
     const Tensor mesh =
         parts_ ? parts_->brick().narrow(0, 0, shape_.size()) : empty_mesh(shape_.size(), options_);
-    mesh.zero_();
     T *to = mesh.template mutable_data_ptr<T>();
     const Tensor q = charges.contiguous();
     const T *from = q.const_data_ptr<T>() + turn_.first;
-    call_.for_each_slab([&](const auto &part) { loremd::spread(part, from, to); });
+    call_.for_each_slab(to, [&](const auto &part) { loremd::spread(part, from, to); });
     if (parts_) fold_all_halos(shape_, to);
     return mesh;
   }

@@ -17,14 +17,6 @@ constexpr int64_t strip_columns = 16;
 // A slab is at least this thick, because its windows reach into the next one.
 constexpr int least_thickness = 8;
 
-// First x of each slab, and the number of x.
-std::vector<int64_t> slab_begins(int64_t nx, int order) {
-  const int64_t slabs = std::max<int64_t>(1, nx / std::max(order, least_thickness) / 2 * 2);
-  std::vector<int64_t> begins;
-  for (int64_t s = 0; s <= slabs; ++s) begins.push_back(s * nx / slabs);
-  return begins;
-}
-
 // The place of each column (x, y) of a mesh in the order of the visit; those of a slab follow each
 // other.
 std::vector<int32_t> column_ranks(const MeshShape &shape, int order) {
@@ -92,6 +84,13 @@ void count_below(int64_t n, int64_t number_of_keys, Key &&key, int32_t *places) 
 }
 
 }  // namespace
+
+std::vector<int64_t> slab_begins(int64_t nx, int order) {
+  const int64_t slabs = std::max<int64_t>(1, nx / std::max(order, least_thickness) / 2 * 2);
+  std::vector<int64_t> begins;
+  for (int64_t s = 0; s <= slabs; ++s) begins.push_back(s * nx / slabs);
+  return begins;
+}
 
 void visiting_order(const double *fractions, int64_t n, const MeshShape &shape, int order,
                     int32_t *atoms) {

@@ -14,11 +14,14 @@ namespace loremd {
 void visiting_order(const double *fractions, int64_t n, const MeshShape &shape, int order,
                     int32_t *atoms);
 
+// Slabs of the mesh, by the first x of each, and the number of x at the end: each is at least
+// `order` points wide. Their number is even, or one.
+std::vector<int64_t> slab_begins(int64_t nx, int order);
+
 // Where the slabs of such an order begin: slab s holds atoms[starts[s]] to atoms[starts[s + 1]],
-// all in one range of x that is at least `order` points wide. Their number is even, or one: windows
-// of the slabs 0, 2, 4, ... do not touch each other, nor do those of 1, 3, 5, ..., so threads may
-// spread them at once. It depends on mesh and order only, which makes the sums the same for any
-// number of threads.
+// all in slab s of the mesh. Windows of the slabs 0, 2, 4, ... do not touch each other, nor do
+// those of 1, 3, 5, ..., so threads may spread them at once. It depends on mesh and order only,
+// which makes the sums the same for any number of threads.
 std::vector<int64_t> slab_starts(const double *fractions, int64_t n, const MeshShape &shape,
                                  int order, const int32_t *atoms);
 
