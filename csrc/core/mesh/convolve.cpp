@@ -2,7 +2,6 @@
 #include "mesh/convolve.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <vector>
 
@@ -253,15 +252,12 @@ class PairedFactors {
       : pairs_(pairs), turns_(pairs[2]), own_(room), mirrored_(room) {
     const double nz = 2.0 * pairs[2];
     scale_ = 1 / (nz * pairs[0] * pairs[1]);
-    for (int64_t z = 0; z < pairs[2]; ++z) {
-      const double angle = 2 * std::acos(-1.0) * z / nz;
-      turns_[z] = {static_cast<T>(std::cos(angle)), static_cast<T>(std::sin(angle))};
-    }
+    for (int64_t z = 0; z < pairs[2]; ++z) turns_[z] = turn<T>(z / nz);
   }
 
   // Of row (x, y) of the spectrum, from the influence function's half spectrum.
   void set(const T *influence, int64_t x, int64_t y) {
-    const auto [nx, ny, middle] = pairs_;
+    const int64_t nx = pairs_[0], ny = pairs_[1], middle = pairs_[2];
     const T *own = influence + (x * ny + y) * (middle + 1);
     const T *mirrored = influence + (mirror(x, nx) * ny + mirror(y, ny)) * (middle + 1);
     const auto set_pair = [&](int64_t z, T low, T high) LOREMD_INLINE_LAMBDA {
@@ -271,7 +267,8 @@ class PairedFactors {
       a[0] = a[1] = sum - difference * sine;
       b[0] = b[1] = difference * cosine;
     };
-    set_pair(0, (own[0] + mirrored[0]) / 2, (own[middle] + mirrored[middle]) / 2);
+    const auto even = [&](int64_t z) { return even_part(z, 2 * middle, own[z], mirrored[z]); };
+    set_pair(0, even(0), even(middle));
     for (int64_t z = 1; z < middle; ++z) set_pair(z, own[z], mirrored[middle - z]);
   }
 

@@ -30,6 +30,12 @@ struct Turn {
   T cosine, sine;
 };
 
+template <class T>
+Turn<T> turn(double fraction) {
+  const double angle = 2 * std::acos(-1.0) * fraction;
+  return {static_cast<T>(std::cos(angle)), static_cast<T>(std::sin(angle))};
+}
+
 // Radices that there is code for; a stage of any other prime takes radix^2 operations.
 constexpr std::array<int, 11> fft_radices{2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16};
 inline bool has_code(int radix) {
@@ -56,9 +62,9 @@ struct FftPlan {
     int length = n;
     for (int radix : radices) {
       for (int p = 0; p < length / radix; ++p) {
-        for (int i = 1; i < radix; ++i) turns.push_back(turn(double(p) * i / length));
+        for (int i = 1; i < radix; ++i) turns.push_back(turn<T>(double(p) * i / length));
       }
-      for (int j = 0; j < radix; ++j) roots.push_back(turn(double(j) / radix));
+      for (int j = 0; j < radix; ++j) roots.push_back(turn<T>(double(j) / radix));
       length /= radix;
     }
   }
@@ -81,11 +87,6 @@ struct FftPlan {
       }
     }
     return best;
-  }
-
-  static Turn<T> turn(double fraction) {
-    const double angle = 2 * std::acos(-1.0) * fraction;
-    return {static_cast<T>(std::cos(angle)), static_cast<T>(std::sin(angle))};
   }
 };
 
