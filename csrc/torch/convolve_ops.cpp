@@ -93,8 +93,7 @@ Tensor convolve_channels(const Convolution &c, T *mesh) {
   if (!wants_spectrum(c)) {
     fft.zeros = loremd::vanishing_frequencies(c.shape.points, c.influence.const_data_ptr<T>());
   }
-  constexpr int64_t spare = loremd::line_bytes / sizeof(T);  // for vectors that read beyond the end
-  const Tensor full = at::zeros({nx * ny * nz + spare}, c.influence.options());
+  const Tensor full = empty_for_vectors(nx * ny * nz, c.influence.options());
   loremd::expand_influence(c.shape.points, 1 / points_of(c.shape), c.influence.const_data_ptr<T>(),
                            full.mutable_data_ptr<T>());
   const Tensor kept =

@@ -25,12 +25,12 @@ std::vector<int64_t> bytes_of(const std::vector<int64_t> &counts, int64_t bytes)
   return result;
 }
 
-// factor * the influence function, flat, with what vectors read beyond its end.
-Tensor scaled_with_spare(const Tensor &influence, double factor) {
-  const int64_t spare = loremd::line_bytes / influence.element_size(), values = influence.numel();
-  Tensor scaled = at::zeros({values + spare}, influence.options());
-  scaled.narrow(0, 0, values).view(influence.sizes()).copy_(influence).mul_(factor);
-  return scaled;
+// factor * the influence function, flat.
+Tensor scaled(const Tensor &influence, double factor) {
+  const int64_t values = influence.numel();
+  const Tensor flat = empty_for_vectors(values, influence.options());
+  flat.narrow(0, 0, values).view(influence.sizes()).copy_(influence).mul_(factor);
+  return flat;
 }
 
 // The share within a full spectrum (nx, ny, nz).
@@ -75,7 +75,7 @@ DistributedMesh<T>::DistributedMesh(const char *op, const loremd_communicator &r
       ranks_(ranks),
       grid_(loremd::pencil_grid(points, ranks.size)),
       fft_(points),
-      influence_(scaled_with_spare(influence, 1 / number_of_points(points))) {
+      influence_(scaled(influence, 1 / number_of_points(points))) {
   plan_moves(brick);
   allocate(shapes, influence.options());
 }

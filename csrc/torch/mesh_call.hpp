@@ -4,14 +4,13 @@
 // threads.
 #pragma once
 
-#include <ATen/ops/empty.h>
-
 #include <thread>
 #include <vector>
 
 #include "mesh/layout.hpp"
 #include "mesh/visiting_order.hpp"
 #include "mesh/window.hpp"
+#include "mesh_memory.hpp"
 #include "support.hpp"
 #include "tasks.hpp"
 
@@ -113,7 +112,7 @@ class Call {
   }
 
   Tensor sorted() const {
-    Tensor visit = at::empty({atoms()}, fractions_.options().dtype(at::kInt));
+    Tensor visit = empty_large({atoms()}, fractions_.options().dtype(at::kInt));
     loremd::visiting_order(fractions_.const_data_ptr<double>(), atoms(), shape_, window_.order,
                            visit.mutable_data_ptr<int32_t>());
     return visit;
@@ -126,7 +125,8 @@ class Call {
             end - begin,
             shape_,
             &window_,
-            columns_};
+            columns_,
+            begin};
   }
 
   Tensor fractions_, directions_;

@@ -16,6 +16,9 @@ inline at::Tensor empty_mesh(int64_t values, const at::TensorOptions &options) {
   return empty_large({values}, options);
 }
 
+// The same with zeros behind the end, which the vector of the last value may reach.
+at::Tensor empty_for_vectors(int64_t values, const at::TensorOptions &options);
+
 // Bytes that the meshes of this thread took at most since this was set to zero, with all else that
 // grows with the mesh.
 inline int64_t &most_mesh_bytes() {

@@ -9,7 +9,8 @@
 //
 // On several ranks, `convolve` is where they exchange meshes (distributed_mesh.hpp).
 //
-//   forward    sort the atoms | spread charges | convolve | interpolate values and field (n, 3, C)
+//   forward    sort the atoms | spread charges | convolve | interpolate values and field (n, 3, C),
+//              on the CPU in the order of the visit
 //   backward   spread the gradient g | convolve | interpolate
 //     by charges     the values interpolated: the map is symmetric
 //     by fractions   g . field  +  gradient of the second mesh with the charges
@@ -119,31 +120,16 @@ void check_uniform(const char *op, const OptionalTensor &uniform) {
                     uniform->sizes(), " and dtype ", uniform->scalar_type());
 }
 
-// values += own charges + uniform (sum of the charges); returns that sum, undefined where there is
-// no `uniform`. All ranks call it together.
-Tensor add_charge_terms(const Tensor &charges, double own, const OptionalTensor &uniform,
-                        int64_t comm, Tensor &values) {
+// own charges + uniform (sum of the charges), as far as they are wanted, and that sum, undefined
+// where there is no `uniform`. All ranks call it together.
+std::tuple<Terms, Tensor> charge_terms(const Tensor &charges, double own,
+                                       const OptionalTensor &uniform, int64_t comm) {
   const bool has_uniform = uniform && uniform->defined();
   if (!has_uniform && own == 0.0) return {};
   const Tensor total = has_uniform ? total_charges(charges, comm) : Tensor();
-  if (!values.device().is_cpu()) {
-    values.add_(charges, own);
-    if (has_uniform) values.add_((*uniform * total).to(values.scalar_type()));
-    return total;
-  }
-  const int64_t channels = charges.size(1);
-  const Tensor q = charges.contiguous();
-  const Tensor background =
-      has_uniform ? *uniform * total : at::zeros({channels}, q.options().dtype(at::kDouble));
-  AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "add_charge_terms", [&] {
-    const scalar_t *from = q.const_data_ptr<scalar_t>();
-    scalar_t *to = values.mutable_data_ptr<scalar_t>();
-    at::parallel_for(0, q.size(0), atoms_per_task, [&](int64_t begin, int64_t end) {
-      loremd::add_charge_terms(end - begin, static_cast<int>(channels), from + begin * channels,
-                               own, background.const_data_ptr<double>(), to + begin * channels);
-    });
-  });
-  return total;
+  const Tensor background = has_uniform ? (*uniform * total).to(charges.scalar_type())
+                                        : at::zeros({charges.size(1)}, charges.options());
+  return {Terms{charges.contiguous(), own, background}, total};
 }
 
 // Several ranks exchange meshes through the memory of the host, and work on them there.
@@ -170,6 +156,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
   // any order where there are no channels, and so no mesh
   Tensor visit = at::zeros({channels == 0 ? n : 0}, charges.options().dtype(at::kInt));
   most_mesh_bytes() = 0;
+  const auto [terms, total] = charge_terms(charges, own, uniform, comm);
   with_meshes("mesh_potential", fractions, charges, influence, mesh_shape, order, window, comm, {},
               [&](auto &meshes) {
                 visit = meshes.visiting_order();
@@ -178,14 +165,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
                   const Tensor mesh = meshes.spread(charges);
                   meshes.convolve(mesh);
                   if (with_field) {
-                    meshes.interpolate_field(mesh, values, field);
+                    meshes.interpolate_field(mesh, terms, values, field);
                   } else {
-                    meshes.interpolate(mesh, values);
+                    meshes.interpolate(mesh, terms, values);
                   }
                 });
                 spectrum = meshes.spectrum();
               });
-  add_charge_terms(charges, own, uniform, comm, values);
   return {values, field, spectrum.defined() ? spectrum : none(charges), visit};
 }
 
@@ -222,26 +208,27 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward_kernel(
   Tensor by_charges = empty_large(charges.sizes(), charges.options());
   Tensor by_fractions = field.dim() == 3 ? empty_gradient(fractions, charges) : none(fractions);
   Tensor by_influence = none(influence), by_uniform = none(fractions);
-  with_meshes(
-      op, fractions, charges, influence, mesh_shape, order, window, comm, visit, [&](auto &meshes) {
-        if (spectrum.numel() > 0) {
-          auto &convolution = meshes.convolution();
-          convolution.other = spectrum;
-          convolution.correlation = at::zeros_like(convolution.influence);
-        }
-        meshes.for_each_turn([&] {
-          const Tensor mesh = meshes.spread(grad);
-          meshes.convolve(mesh);
-          if (field.dim() == 3) {
-            meshes.interpolate_gradient(mesh, charges, by_charges, by_fractions, field, grad);
-          } else {
-            meshes.interpolate(mesh, by_charges);
-          }
-        });
-        if (spectrum.numel() > 0) by_influence = meshes.by_influence(influence);
-        if (field.dim() == 3) meshes.by_fractions(by_fractions);
-      });
-  const Tensor total = add_charge_terms(grad, own, uniform, comm, by_charges);
+  const auto [terms, total] = charge_terms(grad, own, uniform, comm);
+  with_meshes(op, fractions, charges, influence, mesh_shape, order, window, comm, visit,
+              [&](auto &meshes) {
+                if (spectrum.numel() > 0) {
+                  auto &convolution = meshes.convolution();
+                  convolution.other = spectrum;
+                  convolution.correlation = at::zeros_like(convolution.influence);
+                }
+                meshes.for_each_turn([&] {
+                  const Tensor mesh = meshes.spread(grad);
+                  meshes.convolve(mesh);
+                  if (field.dim() == 3) {
+                    meshes.interpolate_gradient(mesh, charges, terms, by_charges, by_fractions,
+                                                field, grad);
+                  } else {
+                    meshes.interpolate(mesh, terms, by_charges);
+                  }
+                });
+                if (spectrum.numel() > 0) by_influence = meshes.by_influence(influence);
+                if (field.dim() == 3) meshes.by_fractions(by_fractions);
+              });
   // of all ranks together
   if (total.defined() && with_uniform) by_uniform = (total * total_charges(charges, 0)).sum();
   return {by_fractions, by_charges, by_influence, by_uniform};
@@ -258,14 +245,14 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> mesh_energy_forward_kernel(
   Tensor gradient = empty_gradient(fractions, charges);
   Tensor correlation =
       with_correlation ? at::zeros(influence.sizes(), influence.options()) : none(influence);
+  const auto [terms, total] = charge_terms(charges, own, uniform, comm);
   with_meshes("mesh_energy", fractions, charges, influence, mesh_shape, order, window, comm, {},
               [&](auto &meshes) {
                 if (with_correlation) meshes.convolution().correlation = correlation;
                 const Tensor mesh = meshes.spread(charges);
                 meshes.convolve(mesh);
-                meshes.interpolate_gradient(mesh, charges, values, gradient);
+                meshes.interpolate_gradient(mesh, charges, terms, values, gradient);
               });
-  const Tensor total = add_charge_terms(charges, own, uniform, comm, values);
   return {sum_of_products(charges, values), values, gradient, correlation,
           total.defined() ? total.square().sum() : none(fractions)};
 }
@@ -383,7 +370,7 @@ bool wants_uniform(AutogradContext *ctx, const Tensor &uniform) {
   return uniform.defined() && ctx->needs_input_grad(3);
 }
 
-// What add_charge_terms does in one process, and its derivative by `uniform`, with derivatives.
+// What charge_terms add in one process, and its derivative by `uniform`, with derivatives.
 Tensor with_charge_terms(const Tensor &values, const Tensor &charges, double own,
                          const Tensor &uniform) {
   const Tensor sum = values + own * charges;

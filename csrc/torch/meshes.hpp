@@ -36,6 +36,15 @@ inline bool is_half_spectrum(const Tensor &influence, const loremd::MeshPoints &
 // small, and an atom's window still fills vectors.
 constexpr int64_t channels_together = 4;
 
+// own charges(i, c) + background(c), added to what is interpolated, if there are charges.
+struct Terms {
+  Tensor charges{};  // (atoms, channels) contiguous
+  double own = 0;
+  Tensor background{};  // (channels), dtype of the charges
+
+  explicit operator bool() const { return charges.defined(); }
+};
+
 // ---- CPU ----
 
 // Atoms, window and meshes of one call. Profilers see the steps under the names of the ops.
@@ -105,25 +114,27 @@ class Meshes {
   // (atoms,) int32, for the backward.
   const Tensor &visiting_order() const { return call_.visiting_order(); }
 
-  void interpolate(const Tensor &mesh, Tensor &values) const {
-    RECORD_FUNCTION("loremd::interpolate", {});
-    const T *from = mesh.const_data_ptr<T>();
-    call_.for_each_part(
-        [&](const auto &part) { loremd::interpolate(part, from, in_turn(values)); });
-  }
-
-  void interpolate_field(const Tensor &mesh, Tensor &values, Tensor &field) const {
+  void interpolate(const Tensor &mesh, const Terms &terms, Tensor &values) const {
     RECORD_FUNCTION("loremd::interpolate", {});
     const T *from = mesh.const_data_ptr<T>();
     call_.for_each_part([&](const auto &part) {
-      loremd::interpolate_field(part, from, in_turn(values), in_turn(field));
+      loremd::interpolate(part, from, in_turn(values), in_turn(terms));
+    });
+  }
+
+  void interpolate_field(const Tensor &mesh, const Terms &terms, Tensor &values,
+                         Tensor &field) const {
+    RECORD_FUNCTION("loremd::interpolate", {});
+    const T *from = mesh.const_data_ptr<T>();
+    call_.for_each_part([&](const auto &part) {
+      loremd::interpolate_field(part, from, in_turn(values), in_turn(field), in_turn(terms));
     });
   }
 
   // `gradient` is that of all turns so far; `field`, from interpolate_field for the mesh of other
   // charges, and the charges it is multiplied with may be undefined.
-  void interpolate_gradient(const Tensor &mesh, const Tensor &charges, Tensor &values,
-                            Tensor &gradient, const Tensor &field = {},
+  void interpolate_gradient(const Tensor &mesh, const Tensor &charges, const Terms &terms,
+                            Tensor &values, Tensor &gradient, const Tensor &field = {},
                             const Tensor &field_charges = {}) const {
     RECORD_FUNCTION("loremd::interpolate", {});
     const T *from = mesh.const_data_ptr<T>();
@@ -135,7 +146,8 @@ class Meshes {
     }
     call_.for_each_part([&](const auto &part) {
       loremd::interpolate_gradient(part, from, q.const_data_ptr<T>() + turn_.first, in_turn(values),
-                                   gradient.mutable_data_ptr<double>(), turn_.first > 0, kept);
+                                   gradient.mutable_data_ptr<double>(), turn_.first > 0, kept,
+                                   in_turn(terms));
     });
   }
 
@@ -181,6 +193,11 @@ class Meshes {
 
   // The first channel of the turn in a tensor of values.
   T *in_turn(Tensor &values) const { return values.mutable_data_ptr<T>() + turn_.first; }
+  loremd::ChargeTerms<T> in_turn(const Terms &terms) const {
+    if (!terms) return {};
+    return {terms.charges.template const_data_ptr<T>() + turn_.first, static_cast<T>(terms.own),
+            terms.background.template const_data_ptr<T>() + turn_.first};
+  }
 
   void convolve_parts(const Tensor &mesh) {
     if (convolution_.keep_spectrum && !spectrum_.defined()) {
@@ -274,21 +291,24 @@ class DeviceMeshes {
   const Tensor &spectrum() const { return spectrum_; }
   Tensor visiting_order() const { return mesh_.visiting_order(); }
 
-  void interpolate(const Tensor &mesh, Tensor &values) const {
+  void interpolate(const Tensor &mesh, const Terms &terms, Tensor &values) const {
     RECORD_FUNCTION("loremd::interpolate", {});
     mesh_.interpolate(mesh, {}, values);
+    add(terms, values);
   }
 
-  void interpolate_field(const Tensor &mesh, Tensor &values, Tensor &field) const {
+  void interpolate_field(const Tensor &mesh, const Terms &terms, Tensor &values,
+                         Tensor &field) const {
     RECORD_FUNCTION("loremd::interpolate", {});
     mesh_.interpolate_field(mesh, values, field);
+    add(terms, values);
   }
 
-  void interpolate_gradient(const Tensor &mesh, const Tensor &charges, Tensor &values,
-                            Tensor &gradient, const Tensor &field = {},
+  void interpolate_gradient(const Tensor &mesh, const Tensor &charges, const Terms &terms,
+                            Tensor &values, Tensor &gradient, const Tensor &field = {},
                             const Tensor &field_charges = {}) const {
     Tensor own = at::empty({charges.size(0), 3, charges.size(1)}, charges.options());
-    interpolate_field(mesh, values, own);
+    interpolate_field(mesh, terms, values, own);
     gradient.zero_();
     mesh_.add_field_gradient(op_, own, charges, gradient);
     if (field.defined()) mesh_.add_field_gradient(op_, field, field_charges, gradient);
@@ -298,6 +318,10 @@ class DeviceMeshes {
   void by_fractions(Tensor &) const {}
 
  private:
+  static void add(const Terms &terms, Tensor &values) {
+    if (terms) values.add_(terms.charges, terms.own).add_(terms.background);
+  }
+
   // As long as what the CPU keeps, so that shapes do not depend on the device.
   Tensor as_on_the_cpu(const Tensor &spectrum) const {
     if (layout_.channels == 1) return spectrum.squeeze(0);

@@ -27,21 +27,6 @@ LOREMD_CLONES void add_totals(int64_t atoms, int channels, const T *charges, dou
 }
 
 template <class T>
-LOREMD_CLONES void add_charge_terms(int64_t atoms, int channels, const T *charges, double own,
-                                    const double *background, T *values) {
-  if (channels == 0) return;
-  const int64_t length = rows_together * channels, all = atoms * channels;
-  std::vector<T> along(length);
-  for (int64_t i = 0; i < length; ++i) along[i] = static_cast<T>(background[i % channels]);
-  const T factor = static_cast<T>(own);
-  const T *const __restrict row = along.data();
-  for (int64_t begin = 0; begin < all; begin += length) {
-    const int64_t count = std::min(length, all - begin);
-    for (int64_t i = 0; i < count; ++i) values[begin + i] += factor * charges[begin + i] + row[i];
-  }
-}
-
-template <class T>
 LOREMD_CLONES double sum_of_products(int64_t n, const T *a, const T *b) {
   constexpr int together = 32;
   double sums[together] = {}, total = 0;
@@ -54,9 +39,8 @@ LOREMD_CLONES double sum_of_products(int64_t n, const T *a, const T *b) {
   return total;
 }
 
-#define LOREMD_INSTANTIATE(T)                                                           \
-  template void add_totals(int64_t, int, const T *, double *);                          \
-  template void add_charge_terms(int64_t, int, const T *, double, const double *, T *); \
+#define LOREMD_INSTANTIATE(T)                                  \
+  template void add_totals(int64_t, int, const T *, double *); \
   template double sum_of_products(int64_t, const T *, const T *);
 LOREMD_INSTANTIATE(float)
 LOREMD_INSTANTIATE(double)

@@ -12,10 +12,13 @@ namespace loremd {
 template <class T>
 void add_totals(int64_t atoms, int channels, const T *charges, double *totals);
 
-// values(i, c) += own charges(i, c) + background(c)
+// own charges(i, c) + background(c), which interpolation adds to its values.
 template <class T>
-void add_charge_terms(int64_t atoms, int channels, const T *charges, double own,
-                      const double *background, T *values);
+struct ChargeTerms {
+  const T *charges = nullptr;  // (atoms, channels), or null for none
+  T own = 0;
+  const T *background = nullptr;  // (channels)
+};
 
 // sum_k a(k) b(k) in double precision.
 template <class T>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The last step of interpolation: sums over the rows of a window, along z.
+// The last steps of interpolation: sums over the rows of a window, along z, and what is added.
 #pragma once
 
+#include "mesh/charge_terms.hpp"
 #include "mesh/window.hpp"
 
 namespace loremd {
@@ -30,6 +31,19 @@ LOREMD_INLINE void contract(Channels channels, const T *weights, const T *sums, 
       store(values + c, column(c, zero));
     });
   }
+}
+
+// values(c) += the terms of atom i, where there are any; `row` is that of the charges.
+template <int Longest, class Channels, class T>
+LOREMD_INLINE void add_terms(Channels channels, const ChargeTerms<T> &terms, int64_t i, int64_t row,
+                             T *values) {
+  if (!terms.charges) return;
+  const T *charges = terms.charges + i * row;
+  for_each_vector<T, Longest>(channels, [&](int c, auto zero) LOREMD_INLINE_LAMBDA {
+    using V = decltype(zero);
+    const V added = terms.own * load<V>(charges + c) + load<V>(terms.background + c);
+    store(values + c, load<V>(values + c) + added);
+  });
 }
 
 }  // namespace loremd

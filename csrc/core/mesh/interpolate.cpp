@@ -28,17 +28,22 @@ LOREMD_INLINE void sum_rows(const W &window, Length length, const T *mesh, T *su
 
 template <int Longest, int P, class T, class Channels>
 LOREMD_INLINE void interpolate_atoms(const MeshCall<T> &call, Channels channels, const T *mesh,
-                                     T *values) {
+                                     T *values, const ChargeTerms<T> &terms) {
   using Vectors = WindowVectors<Longest, P, T>;
   const auto stride = stride_of(channels);
   const int room = Vectors::room(stride);
   AlignedArray<T> sums(windows_together * room);
   for_each_windows<Longest, P, 0>(
-      call, values, channels,
+      call,
+      [&](int64_t i, int64_t) LOREMD_INLINE_LAMBDA {
+        prefetch(values + i * call.row(), channels);
+        if (terms.charges) prefetch(terms.charges + i * call.row(), channels);
+      },
       [&](const int32_t *atoms, int n, const auto *windows) LOREMD_INLINE_LAMBDA {
         const auto contract_sums = [&](int i, const T *of_window) LOREMD_INLINE_LAMBDA {
-          contract<Longest, P>(channels, windows[i].weights[2], of_window,
-                               values + atoms[i] * call.row());
+          T *const of_atom = values + atoms[i] * call.row();
+          contract<Longest, P>(channels, windows[i].weights[2], of_window, of_atom);
+          add_terms<Longest>(channels, terms, atoms[i], call.row(), of_atom);
         };
         if constexpr (is_single<Channels>) {  // a row is one vector, wherever it starts
           for (int i = 0; i < n; ++i) {
@@ -64,7 +69,8 @@ template <int Longest, int P, class T>
 LOREMD_INLINE void interpolate_along_directions(const MeshCall<T> &call, const T *mesh, T *values) {
   const int channels = static_cast<int>(call.shape.channels);
   for_each_window<Longest, P, 1>(
-      call, values, channels, [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
+      call, fetch_rows(call, values, channels),
+      [&](int64_t i, int64_t, const auto &window) LOREMD_INLINE_LAMBDA {
         const auto &[wx, wy, wz] = window.weights;
         const auto &[sx, sy, sz] = window.slopes;
         const double *direction = call.directions + 3 * i;
@@ -87,20 +93,23 @@ LOREMD_INLINE void interpolate_along_directions(const MeshCall<T> &call, const T
 }  // namespace
 
 template <class T>
-void interpolate(const MeshCall<T> &call, const T *mesh, T *values) {
+void interpolate(const MeshCall<T> &call, const T *mesh, T *values, const ChargeTerms<T> &terms) {
+  check(!call.directions || !terms.charges, "terms have no directions");
   dispatch_window(call, [&](auto order, auto channels) {
     constexpr int P = decltype(order)::value;
     with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
       if (call.directions) {
         interpolate_along_directions<longest(), P>(call, mesh, values);
       } else {
-        interpolate_atoms<longest(), P>(call, channels, mesh, values);
+        interpolate_atoms<longest(), P>(call, channels, mesh, values, terms);
       }
     });
   });
 }
 
-template void interpolate(const MeshCall<float> &, const float *, float *);
-template void interpolate(const MeshCall<double> &, const double *, double *);
+template void interpolate(const MeshCall<float> &, const float *, float *,
+                          const ChargeTerms<float> &);
+template void interpolate(const MeshCall<double> &, const double *, double *,
+                          const ChargeTerms<double> &);
 
 }  // namespace loremd

@@ -47,18 +47,21 @@ struct Results {
   double *gradient = nullptr;
   bool add = false;
   KeptField<T> kept{};
+  ChargeTerms<T> terms{};
 
-  // Brings what an atom reads and writes at the end near, while its window is summed up.
-  LOREMD_INLINE void fetch(int64_t i, int64_t row) const {
-    const T *const derivatives = field ? field : kept.field;
-    if (!derivatives) return;
-    for (int64_t k = 0; k < 3 * row; k += line_bytes / sizeof(T)) {
-      __builtin_prefetch(derivatives + 3 * i * row + k, 1);
+  // Asks for what an atom reads and writes; of a single channel not for all, since a line of these
+  // serves several atoms.
+  template <class Channels>
+  LOREMD_INLINE void fetch(int64_t i, int64_t place, Channels channels, int64_t row) const {
+    const auto fetch_row = [&](const T *of_atoms) LOREMD_INLINE_LAMBDA {
+      if (of_atoms) prefetch(of_atoms + i * row, channels);
+    };
+    fetch_row(charges ? charges : values);
+    if constexpr (!is_single<Channels>) {
+      const T *const derivatives = field ? field : kept.field;
+      if (derivatives) prefetch(derivatives + 3 * place * row, 3 * row);
+      fetch_row(kept.charges ? kept.charges : terms.charges);
     }
-    __builtin_prefetch(derivatives + 3 * (i + 1) * row - 1, 1);
-    if (!kept.field) return;
-    __builtin_prefetch(kept.charges + i * row);
-    __builtin_prefetch(kept.charges + (i + 1) * row - 1);
   }
 };
 
@@ -69,16 +72,20 @@ LOREMD_INLINE void field_atoms(const MeshCall<T> &call, Channels channels, const
   Row plain(workspace, channels), by_x(workspace, channels), by_y(workspace, channels);
   Row own_field(workspace, channels);
   const int64_t row = call.row(), step = results.field ? row : int64_t{channels};
-  const T *fetched = results.charges ? results.charges : results.values;
   for_each_window<Longest, P, 1>(
-      call, fetched, channels, [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
-        if constexpr (!is_single<Channels>) results.fetch(i, row);
+      call,
+      [&](int64_t i, int64_t place)
+          LOREMD_INLINE_LAMBDA { results.fetch(i, place, channels, row); },
+      [&](int64_t i, int64_t place, const auto &window) LOREMD_INLINE_LAMBDA {
         sum_rows<Longest, P>(window, row_length<P, T>(channels), mesh, plain.values, by_x.values,
                              by_y.values);
         const auto &wz = window.weights[2], &sz = window.slopes[2];
-        if (results.values)
-          contract<Longest, P>(channels, wz, plain.values, results.values + i * row);
-        T *field = results.field ? results.field + 3 * i * row : own_field.values;
+        if (results.values) {
+          T *const values = results.values + i * row;
+          contract<Longest, P>(channels, wz, plain.values, values);
+          add_terms<Longest>(channels, results.terms, i, row, values);
+        }
+        T *field = results.field ? results.field + 3 * place * row : own_field.values;
         contract<Longest, P>(channels, wz, by_x.values, field);
         contract<Longest, P>(channels, wz, by_y.values, field + step);
         contract<Longest, P>(channels, sz, plain.values, field + 2 * step);
@@ -86,7 +93,7 @@ LOREMD_INLINE void field_atoms(const MeshCall<T> &call, Channels channels, const
           double sum = dot(channels, results.charges + i * row, field + a * step);
           if (results.kept.field) {
             sum += dot(channels, results.kept.charges + i * row,
-                       results.kept.field + (3 * i + a) * row);
+                       results.kept.field + (3 * place + a) * row);
           }
           double &to = results.gradient[3 * i + a];
           to = results.add ? to + sum : sum;
@@ -100,7 +107,8 @@ LOREMD_INLINE void gradient_along_directions(const MeshCall<T> &call, const T *m
                                              const T *charges, double *gradient) {
   const int channels = static_cast<int>(call.shape.channels);
   for_each_window<Longest, P, 2>(
-      call, charges, channels, [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
+      call, fetch_rows(call, charges, channels),
+      [&](int64_t i, int64_t, const auto &window) LOREMD_INLINE_LAMBDA {
         const auto &[wx, wy, wz] = window.weights;
         const auto &[sx, sy, sz] = window.slopes;
         const auto &[cx, cy, cz] = window.curvatures;
@@ -125,20 +133,24 @@ LOREMD_INLINE void gradient_along_directions(const MeshCall<T> &call, const T *m
 }  // namespace
 
 template <class T>
-void interpolate_field(const MeshCall<T> &call, const T *mesh, T *values, T *field) {
+void interpolate_field(const MeshCall<T> &call, const T *mesh, T *values, T *field,
+                       const ChargeTerms<T> &terms) {
   check(!call.directions, "interpolate_field knows no directions");
   dispatch_window(call, [&](auto order, auto channels) {
     constexpr int P = decltype(order)::value;
     std::vector<T> workspace(workspace_size<P, T>(channels, 4));
     with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
-      field_atoms<longest(), P>(call, channels, mesh, Results<T>{values, field}, workspace.data());
+      Results<T> results{values, field};
+      results.terms = terms;
+      field_atoms<longest(), P>(call, channels, mesh, results, workspace.data());
     });
   });
 }
 
 template <class T>
 void interpolate_gradient(const MeshCall<T> &call, const T *mesh, const T *charges, T *values,
-                          double *gradient, bool add, const KeptField<T> &kept) {
+                          double *gradient, bool add, const KeptField<T> &kept,
+                          const ChargeTerms<T> &terms) {
   check(!call.directions || !values, "values along directions come from interpolate");
   check(!call.directions || (!add && !kept.field), "a gradient along directions stands alone");
   dispatch_window(call, [&](auto order, auto channels) {
@@ -151,7 +163,7 @@ void interpolate_gradient(const MeshCall<T> &call, const T *mesh, const T *charg
       std::vector<T> workspace(workspace_size<P, T>(channels, 4));
       with_vectors([&](auto longest) LOREMD_INLINE_LAMBDA {
         field_atoms<longest(), P>(call, channels, mesh,
-                                  Results<T>{values, nullptr, charges, gradient, add, kept},
+                                  Results<T>{values, nullptr, charges, gradient, add, kept, terms},
                                   workspace.data());
       });
     }
@@ -159,9 +171,10 @@ void interpolate_gradient(const MeshCall<T> &call, const T *mesh, const T *charg
 }
 
 #define LOREMD_INSTANTIATE(T)                                                                  \
-  template void interpolate_field(const MeshCall<T> &, const T *, T *, T *);                   \
+  template void interpolate_field(const MeshCall<T> &, const T *, T *, T *,                    \
+                                  const ChargeTerms<T> &);                                     \
   template void interpolate_gradient(const MeshCall<T> &, const T *, const T *, T *, double *, \
-                                     bool, const KeptField<T> &);
+                                     bool, const KeptField<T> &, const ChargeTerms<T> &);
 LOREMD_INSTANTIATE(float)
 LOREMD_INSTANTIATE(double)
 #undef LOREMD_INSTANTIATE

@@ -121,8 +121,8 @@ template <int Longest, int P, class T, class Channels>
 LOREMD_INLINE void spread_columns(const MeshCall<T> &call, Channels channels, const T *charges,
                                   T *mesh) {
   Column<Longest, P, T> column(stride_of(channels), mesh);
-  for_each_window<Longest, P, 0>(call, charges, channels,
-                                 [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
+  for_each_window<Longest, P, 0>(call, fetch_rows(call, charges, channels),
+                                 [&](int64_t i, int64_t, const auto &window) LOREMD_INLINE_LAMBDA {
                                    column.add(window, channels, charges + i * call.row());
                                  });
   column.flush();
@@ -133,7 +133,8 @@ template <int Longest, int P, class T>
 LOREMD_INLINE void spread_along_directions(const MeshCall<T> &call, const T *charges, T *mesh) {
   const int channels = static_cast<int>(call.shape.channels);
   for_each_window<Longest, P, 1>(
-      call, charges, channels, [&](int64_t i, const auto &window) LOREMD_INLINE_LAMBDA {
+      call, fetch_rows(call, charges, channels),
+      [&](int64_t i, int64_t, const auto &window) LOREMD_INLINE_LAMBDA {
         const auto &[wx, wy, wz] = window.weights;
         const auto &[sx, sy, sz] = window.slopes;
         const double *direction = call.directions + 3 * i;

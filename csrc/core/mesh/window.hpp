@@ -27,6 +27,7 @@ struct MeshCall {
   const WindowTable<T> *window;
   int64_t columns = 0;  // of the arrays below that say (atoms, channels): there the channels are a
                         // part of each row, from the address given on; 0: all of it
+  int64_t place = 0;    // of the first atom of `visit` in the order of all atoms
 
   int64_t row() const { return columns > 0 ? columns : shape.channels; }
 };
@@ -101,22 +102,25 @@ struct AtomWindow {
 // of one overlaps with that of others.
 constexpr int windows_together = 8;
 
+// Asks for `count` values, to be read or overwritten soon.
+template <class T, class Count>
+LOREMD_INLINE void prefetch(const T *values, Count count) {
+  constexpr int line = line_bytes / static_cast<int>(sizeof(T));
+  for (int k = 0; k < count; k += line) __builtin_prefetch(values + k);
+  if (count > 1) __builtin_prefetch(values + count - 1);
+}
+
 // Calls body(atoms, count, their windows) for the atoms of a call, some at a time, with vectors of
-// up to `Longest` bytes. `values`, if not null, has `count` values in each row that the body will
-// need: sorted atoms are anywhere in memory and must be fetched early.
-template <int Longest, int P, int Derivatives, class T, class Body>
-LOREMD_INLINE void for_each_windows(const MeshCall<T> &call, const T *values, int64_t count,
-                                    Body &&body) {
+// up to `Longest` bytes, and fetch(atom, its place in the visit) some atoms earlier: sorted atoms
+// are anywhere in memory, and what the body needs of them must be asked for in time.
+template <int Longest, int P, int Derivatives, class T, class Fetch, class Body>
+LOREMD_INLINE void for_each_windows(const MeshCall<T> &call, Fetch &&fetch, Body &&body) {
   AtomWindow<P, T, Derivatives> windows[windows_together];
   for (int64_t begin = 0; begin < call.atoms; begin += windows_together) {
     const int64_t end = std::min(begin + windows_together, call.atoms);
     for (int64_t v = end; v < std::min(end + windows_together, call.atoms); ++v) {
-      const double *fraction = call.fractions + 3 * call.visit[v];
-      const T *value = values + call.visit[v] * call.row();
-      __builtin_prefetch(fraction);
-      __builtin_prefetch(fraction + 2);
-      __builtin_prefetch(value);
-      __builtin_prefetch(value + count - 1);
+      prefetch(call.fractions + 3 * call.visit[v], 3);
+      fetch(call.visit[v], call.place + v);
     }
     for (int64_t v = begin; v < end; ++v) {
       windows[v - begin].template set<Longest>(call, call.visit[v]);
@@ -125,16 +129,21 @@ LOREMD_INLINE void for_each_windows(const MeshCall<T> &call, const T *values, in
   }
 }
 
-// The same for one atom after the other: body(atom, window).
-template <int Longest, int P, int Derivatives, class T, class Body>
-LOREMD_INLINE void for_each_window(const MeshCall<T> &call, const T *values, int64_t count,
-                                   Body &&body) {
-  for_each_windows<Longest, P, Derivatives>(call, values, count,
-                                            [&](const int32_t *atoms, int n, const auto *windows)
-                                                LOREMD_INLINE_LAMBDA {
-                                                  for (int i = 0; i < n; ++i)
-                                                    body(atoms[i], windows[i]);
-                                                });
+// The same for one atom after the other: body(atom, its place in the visit, window).
+template <int Longest, int P, int Derivatives, class T, class Fetch, class Body>
+LOREMD_INLINE void for_each_window(const MeshCall<T> &call, Fetch &&fetch, Body &&body) {
+  for_each_windows<Longest, P, Derivatives>(
+      call, fetch, [&](const int32_t *atoms, int n, const auto *windows) LOREMD_INLINE_LAMBDA {
+        const int64_t place = call.place + (atoms - call.visit);
+        for (int i = 0; i < n; ++i) body(atoms[i], place + i, windows[i]);
+      });
+}
+
+// What for_each_windows fetches where the body needs a row of `values`, (atoms, channels).
+template <class T, class Channels>
+LOREMD_INLINE auto fetch_rows(const MeshCall<T> &call, const T *values, Channels channels) {
+  return [&call, values, channels](int64_t atom, int64_t)
+             LOREMD_INLINE_LAMBDA { prefetch(values + atom * call.row(), channels); };
 }
 
 // The number of channels is an int or a std::integral_constant: one piece of code serves any, and

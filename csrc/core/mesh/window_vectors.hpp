@@ -51,15 +51,20 @@ LOREMD_INLINE auto load_first(const T *from) {
   }
 }
 
-// row(offset + k * stride + c) <- weights(k) charges(c), zero around it, as far as `room`. Each
-// point overwrites what the one before left behind its own channels.
+// row(offset + k * stride + c) <- weights(k) charges(c), zero around it in the vectors that hold
+// it. Each point overwrites what the one before left behind its own channels.
 template <int Longest, int P, class Channels, class T>
 LOREMD_INLINE void fill_row(Channels channels, int offset, const T *weights, const T *charges,
                             T *row) {
   using Row = WindowVectors<Longest, P, T>;
   const auto stride = stride_of(channels);
-  const int room = Row::room(stride);
-  for (int i = 0; i < room; i += Row::lanes) store(row + i, typename Row::V{});
+  const int last = (offset + P * stride - 1) / Row::lanes * Row::lanes;
+  if constexpr (std::is_same_v<Channels, int>) {  // there may be gaps between points
+    for (int i = 0; i <= last; i += Row::lanes) store(row + i, typename Row::V{});
+  } else {
+    store(row, typename Row::V{});
+    store(row + last, typename Row::V{});
+  }
   if constexpr (is_single<Channels>) {
     constexpr std::integral_constant<int, window_lanes(P)> lanes{};
     for_each_vector<T, Longest>(lanes, [&](int k, auto zero) LOREMD_INLINE_LAMBDA {
