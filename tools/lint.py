@@ -58,6 +58,7 @@ RULES = (
 LAYERS = (
     ("_library", "ops", "geometry", "spherical", "radial", "clebsch_gordan", "neighbors"),
     ("splitting", "compact", "lattice"),
+    ("mesh_lattice",),
     ("ewald", "mesh", "combined", "machine", "spectrum", "tuning"),
     ("blocks", "slots", "hyperparameters", "gradients"),
     ("environment", "first_block", "message_block", "long_range_block", "short_range"),

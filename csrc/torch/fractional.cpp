@@ -6,6 +6,7 @@
 #include <ATen/Parallel.h>
 
 #include "device_call.hpp"
+#include "math/row_products.hpp"
 #include "mesh_memory.hpp"
 
 namespace loremd_torch {
@@ -31,10 +32,7 @@ Tensor row_products_kernel(const Tensor &rows, const Tensor &matrix) {
   const double *r = from.const_data_ptr<double>(), *m = with.const_data_ptr<double>();
   double *p = products.mutable_data_ptr<double>();
   at::parallel_for(0, rows.size(0), rows_per_task, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const double x = r[3 * i], y = r[3 * i + 1], z = r[3 * i + 2];
-      for (int a = 0; a < 3; ++a) p[3 * i + a] = x * m[a] + y * m[3 + a] + z * m[6 + a];
-    }
+    loremd::row_products(end - begin, r + 3 * begin, m, p + 3 * begin);
   });
   return products;
 }

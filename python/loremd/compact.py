@@ -7,6 +7,7 @@ length as smearing (splitting.py); with terms (p = 1) it is compact: smooth(r) =
 """
 
 import math
+from typing import List
 
 import torch
 from torch import Tensor
@@ -22,8 +23,9 @@ def smooth_at_zero(exponent: float, length: float, shape: Tensor) -> float:
     if shape.numel() == 0:
         return splitting.smooth_at_zero(exponent, length)
     total, legendre = 0.0, 1.0
-    for j in range(shape.numel()):
-        total += float(shape[j]) * legendre
+    terms: List[float] = shape.tolist()
+    for j, term in enumerate(terms):
+        total += term * legendre
         legendre *= -(2.0 * j + 1.0) / (2.0 * j + 2.0)
     return total / length
 

@@ -27,7 +27,7 @@ from .geometry import (
     periodicity,
     structure_sizes,
 )
-from .lattice import plane_normal
+from .mesh_lattice import Lattice, mesh_lattice
 from .splitting import exclusion, smooth, transform_at_zero
 
 SPLITTINGS = ("auto", "gaussian", "prolate")
@@ -45,16 +45,6 @@ class Settings(NamedTuple):
     mesh: List[int]
     order: int
     window: Tensor  # Legendre terms of the window; none: B-spline
-
-
-class Lattice(NamedTuple):
-    """The cell of the mesh: that of the structure, or a larger one where directions are open."""
-
-    cell: Tensor
-    system: Tensor  # the part of it that the structure may fill
-    periodic: int  # periodic directions: 3, 2, 0
-    open_axis: int
-    reach: float  # where the interaction ends, if not all directions are periodic
 
 
 class MeshPotential(torch.nn.Module):
@@ -296,7 +286,7 @@ class MeshPotential(torch.nn.Module):
         for b in range(len(sizes)):
             points = _rows(positions, start, sizes[b])
             own = _rows(values, start, sizes[b])
-            lattice = self._lattice(points, cells[b], periodic[b], comm)
+            lattice = mesh_lattice(points, cells[b], periodic[b], self.cutoff, self.exponent, comm)
             settings = self._settings(lattice, points, charges.shape[1], comm)
             smooth.append(self._smooth_part(points, own, lattice, settings, comm))
             used.append(settings)
@@ -327,7 +317,7 @@ class MeshPotential(torch.nn.Module):
         check_coulomb_input(positions, charges, cell, pairs, shifts, positions.shape[0], None)
         cells = cell.reshape(1, 3, 3)
         periodic = periodicity(pbc, cells)[0]
-        lattice = self._lattice(positions, cells[0], periodic, 0)
+        lattice = mesh_lattice(positions, cells[0], periodic, self.cutoff, self.exponent, 0)
         values = charges.to(torch.float64 if self.accuracy < self.float32_floor else charges.dtype)
         settings = self._settings(lattice, positions, charges.shape[1], 0)
         own, uniform = self._charge_terms(values, lattice, settings, 0)
@@ -341,6 +331,7 @@ class MeshPotential(torch.nn.Module):
             _optional(settings.window),
             own,
             uniform,
+            lattice.inverse,
         )
         if not self.list_checked:
             n = positions.shape[0]
@@ -404,47 +395,6 @@ class MeshPotential(torch.nn.Module):
             "mesh_error": mesh_error,
         }
 
-    def _lattice(self, positions: Tensor, cell: Tensor, pbc: Tensor, comm: int) -> Lattice:
-        """The cell of the mesh. Sizes of open directions are rounded up, so that they seldom change
-        while the atoms move."""
-        flags = [bool(pbc[0]), bool(pbc[1]), bool(pbc[2])]
-        n_periodic = int(flags[0]) + int(flags[1]) + int(flags[2])
-        if n_periodic == 3:
-            return Lattice(cell, cell, 3, 2, 0.0)
-        if n_periodic == 1 or self.exponent != 1.0:
-            raise ValueError(
-                f"pbc has {n_periodic} periodic directions and the exponent is {self.exponent}; "
-                "allowed: three, for exponent 1 also two or none"
-            )
-        if n_periodic == 2:
-            axis = flags.index(False)
-            normal, _ = plane_normal(cell, axis)
-            extent = float(self._extents((positions @ normal).unsqueeze(1), comm)[0])
-            reach = extent + self.cutoff
-            rows, filled = [cell[0], cell[1], cell[2]], [cell[0], cell[1], cell[2]]
-            rows[axis] = 2.0 * reach * normal
-            filled[axis] = extent * normal
-            return Lattice(torch.stack(rows), torch.stack(filled), 2, axis, reach)
-        extents = self._extents(positions, comm)
-        reach = float(extents.norm()) + self.cutoff
-        whole = torch.diag(extents + (reach + self.cutoff))
-        return Lattice(whole, torch.diag(extents), 0, 2, reach)
-
-    def _extents(self, places: Tensor, comm: int) -> Tensor:
-        """Sizes (k,) of the system, on all ranks, in the directions of places (n, k)."""
-        unit = 0.5 * self.cutoff
-        k = places.shape[1]
-        ends = torch.full([2 * k], -math.inf, dtype=torch.float64, device=places.device)
-        if places.shape[0] > 0:
-            ends = torch.cat([places.amax(0), -places.amin(0)])
-        ends = ops.max_over_ranks(ends, comm)
-        sizes = ends[:k] + ends[k:]
-        if bool((sizes == -math.inf).all()):  # no atoms at all
-            return torch.full_like(sizes, unit)
-        if not bool(torch.isfinite(sizes).all()):
-            raise ValueError("a position is not finite; check the structure or the time step")
-        return unit * (torch.floor(sizes / unit) + 1.0)
-
     def _settings(self, lattice: Lattice, positions: Tensor, channels: int, comm: int) -> Settings:
         """The fixed plan, or one for this structure."""
         if lattice.periodic == 3:
@@ -507,6 +457,7 @@ class MeshPotential(torch.nn.Module):
             interaction,
             comm,
             0.5,
+            (lattice.inverse, lattice.volume),
         )
         return influence.to(dtype)
 
@@ -526,6 +477,7 @@ class MeshPotential(torch.nn.Module):
             comm,
             own,
             uniform,
+            lattice.inverse,
         )
 
     def _charge_terms(
@@ -543,7 +495,7 @@ class MeshPotential(torch.nn.Module):
             at_zero = transform_at_zero(self.exponent, settings.length)
         else:
             at_zero = uniform_part(self.exponent, settings.length, settings.shape, self.cutoff)
-        return own, 0.5 * at_zero / torch.abs(torch.linalg.det(lattice.cell))
+        return own, 0.5 * at_zero / lattice.volume
 
     def _check_neutral(self, charges: Tensor, comm: int) -> None:
         totals = charges.detach().to(torch.float64)

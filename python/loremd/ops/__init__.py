@@ -57,9 +57,14 @@ __all__ = [
 ]
 
 
-def fractional(positions: Tensor, cell: Tensor) -> Tensor:
-    """Positions (n, 3) in units of the cell vectors (3, 3): (n, 3), float64."""
-    return torch.ops.loremd.row_products(positions, torch.linalg.inv(cell))
+def fractional(positions: Tensor, cell: Tensor, inverse: Optional[Tensor] = None) -> Tensor:
+    """Positions (n, 3) in units of the cell vectors (3, 3): (n, 3), float64.
+
+    `inverse` is that of the cell, where it is known already.
+    """
+    if inverse is None:
+        inverse = torch.linalg.inv(cell)
+    return torch.ops.loremd.row_products(positions, inverse)
 
 
 def spread(
@@ -152,6 +157,7 @@ def influence(
     interaction: Optional[Tensor] = None,
     comm: int = 0,
     factor: float = 1.0,
+    reciprocal: Optional[Tuple[Tensor, Tensor]] = None,
 ) -> Tensor:
     """Optimal influence function of a mesh: (nx, ny, nz // 2 + 1) float64.
 
@@ -165,13 +171,15 @@ def influence(
     cell (3, 3) float64, differentiable; smearing > 0 in the units of the cell, or the range of a
     compact splitting; window as in :func:`spread`, interaction by :func:`interaction`. With `comm`,
     see :func:`halo_exchange`, the share of the full spectrum that :func:`mesh_potential` wants from
-    this rank, (nx, some y, some z). All of it is multiplied by `factor`.
+    this rank, (nx, some y, some z). All of it is multiplied by `factor`. `reciprocal` holds the
+    inverse of the cell and its volume, where they are known already.
     """
-    metric = torch.linalg.inv(cell @ cell.t())
+    if reciprocal is None:
+        reciprocal = torch.linalg.inv(cell), torch.abs(torch.linalg.det(cell))
+    inverse, volume = reciprocal
     points = float(mesh_shape[0] * mesh_shape[1] * mesh_shape[2])
-    volume = torch.abs(torch.linalg.det(cell))
     sums = torch.ops.loremd.influence_sum(
-        metric, mesh_shape, order, smearing, window, interaction, comm
+        inverse.t() @ inverse, mesh_shape, order, smearing, window, interaction, comm
     )
     scale = factor * points / volume
     if sums.requires_grad or scale.requires_grad:
@@ -190,17 +198,19 @@ def mesh_potential(
     comm: int = 0,
     own: float = 0.0,
     uniform: Optional[Tensor] = None,
+    inverse: Optional[Tensor] = None,
 ) -> Tensor:
     """interpolate(convolve(spread(charges))) in one op: (n, C), dtype of the charges.
 
     Shapes as in these three; influence has the dtype of the charges. Several times faster than one
     after the other, forward and backward, and no mesh outlives the call. Symmetric in the charges.
     Added are `own` times the charge itself and `uniform`, a float64 number, times the sum of all.
-    With `comm`, see :func:`halo_exchange`, each rank gives its atoms and holds a part of the mesh;
-    second derivatives are those of a single process.
+    `inverse` is that of the cell, where it is known already. With `comm`, see
+    :func:`halo_exchange`, each rank gives its atoms and holds a part of the mesh; second
+    derivatives are those of a single process.
     """
     return torch.ops.loremd.mesh_potential(
-        fractional(positions, cell),
+        fractional(positions, cell, inverse),
         charges,
         influence,
         mesh_shape,
@@ -231,14 +241,16 @@ def mesh_energy(
     window: Optional[Tensor] = None,
     own: float = 0.0,
     uniform: Optional[Tensor] = None,
+    inverse: Optional[Tensor] = None,
 ) -> Tensor:
     """Sum over atoms and channels of charges * mesh_potential, float64, in one convolution.
 
     As the sum is a quadratic form its gradients follow from the potentials: half the work of
     :func:`mesh_potential` and its backward, for charges that are inputs and not learned.
     """
+    fractions = fractional(positions, cell, inverse)
     return torch.ops.loremd.mesh_energy(
-        fractional(positions, cell), charges, influence, mesh_shape, order, window, 0, own, uniform
+        fractions, charges, influence, mesh_shape, order, window, 0, own, uniform
     )
 
 
