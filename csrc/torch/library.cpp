@@ -36,11 +36,11 @@ TORCH_LIBRARY(loremd, m) {
       "mesh_potential_forward(Tensor fractions, Tensor charges, Tensor influence, "
       "SymInt[] mesh_shape, int order, Tensor? window, int comm, float own, Tensor? uniform, "
       "bool with_field, bool with_spectrum) "
-      "-> (Tensor values, Tensor field, Tensor spectrum, Tensor visit)");
+      "-> (Tensor values, Tensor field, Tensor spectrum, Tensor visits)");
   m.def(
       "mesh_potential_backward(Tensor fractions, Tensor charges, Tensor influence, "
       "SymInt[] mesh_shape, int order, Tensor? window, int comm, float own, Tensor? uniform, "
-      "Tensor field, Tensor spectrum, Tensor visit, Tensor grad, bool with_uniform=True) "
+      "Tensor field, Tensor spectrum, Tensor visits, Tensor grad, bool with_uniform=True) "
       "-> (Tensor by_fractions, Tensor by_charges, Tensor by_influence, Tensor by_uniform)");
   m.def(
       "mesh_energy(Tensor fractions, Tensor charges, Tensor influence, SymInt[] mesh_shape, "

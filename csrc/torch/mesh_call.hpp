@@ -16,6 +16,10 @@
 
 namespace loremd_torch {
 
+// Of an atom in a tensor of visits, the first of which is the atom.
+template <class T>
+constexpr int64_t visit_integers = sizeof(loremd::Visit<T>) / sizeof(int32_t);
+
 constexpr int64_t atoms_per_task = 512, windows_per_task = 2048;
 
 // Calls what it holds when it goes out of scope, also when something is thrown.
@@ -32,18 +36,17 @@ template <class T>
 class Call {
  public:
   // `directions` and `series`, the Legendre terms of the window (none: B-spline), may be undefined,
-  // and so may `visit`, the visiting_order() of an earlier call for the same positions. Throws
+  // and so may `visits`, the visits() of an earlier call for the same positions. Throws
   // loremd::Error on positions that are not finite, and on an order, a mesh and a window that do
   // not fit each other.
   Call(const Tensor &fractions, const Tensor &directions, const std::array<int64_t, 3> &points,
-       int64_t channels, int64_t order, const Tensor &series, const Tensor &visit = {})
+       int64_t channels, int64_t order, const Tensor &series, const Tensor &visits = {})
       : fractions_(fractions.contiguous()),
         directions_(directions.defined() ? directions.contiguous() : Tensor()),
         shape_(loremd::mesh_layout(points, channels, static_cast<int>(order), sizeof(T))),
         window_(spec_of(static_cast<int>(order), series)),
-        visit_(visit.defined() ? visit : sorted()),
-        slab_starts_(loremd::slab_starts(fractions_.const_data_ptr<double>(), atoms(), shape_,
-                                         window_.order, visit_.const_data_ptr<int32_t>())) {}
+        visits_(visits.defined() ? visits : sorted()),
+        slab_starts_(loremd::slab_starts(visit(0), atoms(), shape_.points[0], window_.order)) {}
 
   const loremd::MeshShape &shape() const { return shape_; }
 
@@ -56,8 +59,8 @@ class Call {
     columns_ = columns;
   }
   int64_t atoms() const { return fractions_.size(0); }
-  // (atoms,) int32: the order of the visit.
-  const Tensor &visiting_order() const { return visit_; }
+  // (atoms, visit_integers) int32: the atoms in the order of the visit, as Visit<T>.
+  const Tensor &visits() const { return visits_; }
 
   // Sets the mesh to zero and calls body(part) for the slabs of atoms, each of odd number once its
   // neighbours are done: no two windows that are worked on at the same time touch. What the windows
@@ -112,20 +115,28 @@ class Call {
   }
 
   Tensor sorted() const {
-    Tensor visit = empty_large({atoms()}, fractions_.options().dtype(at::kInt));
-    loremd::visiting_order(fractions_.const_data_ptr<double>(), atoms(), shape_, window_.order,
-                           visit.mutable_data_ptr<int32_t>());
-    return visit;
+    const auto options = fractions_.options().dtype(at::kInt);
+    const Tensor order = empty_large({atoms()}, options);
+    Tensor visits = empty_large({atoms(), visit_integers<T>}, options);
+    const double *positions = fractions_.const_data_ptr<double>();
+    loremd::visiting_order(positions, atoms(), shape_, window_.order,
+                           order.mutable_data_ptr<int32_t>());
+    const auto *from = order.const_data_ptr<int32_t>();
+    auto *to = static_cast<loremd::Visit<T> *>(visits.mutable_data_ptr());
+    for_each_piece(atoms(), windows_per_task, [&](int64_t begin, int64_t end) {
+      loremd::set_visits(positions, from + begin, end - begin, shape_, window_.order, to + begin);
+    });
+    return visits;
+  }
+
+  const loremd::Visit<T> *visit(int64_t place) const {
+    return static_cast<const loremd::Visit<T> *>(visits_.const_data_ptr()) + place;
   }
 
   loremd::MeshCall<T> part(int64_t begin, int64_t end) const {
-    return {fractions_.const_data_ptr<double>(),
-            directions_.defined() ? directions_.const_data_ptr<double>() : nullptr,
-            visit_.const_data_ptr<int32_t>() + begin,
-            end - begin,
-            shape_,
-            &window_,
-            columns_,
+    return {visit(begin), directions_.defined() ? directions_.const_data_ptr<double>() : nullptr,
+            end - begin,  shape_,
+            &window_,     columns_,
             begin};
   }
 
@@ -133,7 +144,7 @@ class Call {
   loremd::MeshShape shape_;
   int64_t columns_ = 0;
   loremd::WindowTable<T> window_;
-  Tensor visit_;
+  Tensor visits_;
   std::vector<int64_t> slab_starts_;
 };
 

@@ -50,10 +50,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_forward(LOREMD_MESH_AR
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward(
-    LOREMD_MESH_ARGUMENTS, const Tensor &field, const Tensor &spectrum, const Tensor &visit,
+    LOREMD_MESH_ARGUMENTS, const Tensor &field, const Tensor &spectrum, const Tensor &visits,
     const Tensor &grad, bool with_uniform) {
   LOREMD_CALL(mesh_potential_backward, fractions, charges, influence, mesh_shape, order, window,
-              comm, own, uniform, field, spectrum, visit, grad, with_uniform);
+              comm, own, uniform, field, spectrum, visits, grad, with_uniform);
 }
 
 Tensor mesh_energy(LOREMD_MESH_ARGUMENTS) {
@@ -75,6 +75,10 @@ OptionalTensor on_host(const OptionalTensor &tensor) {
 
 int64_t mesh_bytes_any() {
   return most_mesh_bytes();
+}
+
+int64_t visit_integers_of(at::ScalarType dtype) {
+  return dtype == at::kDouble ? visit_integers<double> : visit_integers<float>;
 }
 
 // Parts that nobody wants are empty.
@@ -142,24 +146,25 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
     at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
     double own, const OptionalTensor &uniform, bool with_field, bool with_spectrum) {
   if (goes_through_host("mesh_potential", charges, comm)) {
-    const auto [values, field, spectrum, visit] = mesh_potential_forward_kernel(
+    const auto [values, field, spectrum, visits] = mesh_potential_forward_kernel(
         fractions.cpu(), charges.cpu(), influence.cpu(), mesh_shape, order, window, comm, own,
         on_host(uniform), with_field, with_spectrum);
     return {values.to(charges.device()), field.to(charges.device()), spectrum.to(charges.device()),
-            visit.to(charges.device())};
+            visits.to(charges.device())};
   }
   check_uniform("mesh_potential", uniform);
   const int64_t n = charges.size(0), channels = charges.size(1);
   Tensor values = empty_large({n, channels}, charges.options());
   Tensor field = with_field ? empty_large({n, 3, channels}, charges.options()) : none(charges);
   Tensor spectrum;
-  // any order where there are no channels, and so no mesh
-  Tensor visit = at::zeros({channels == 0 ? n : 0}, charges.options().dtype(at::kInt));
+  // any where there are no channels, and so no mesh
+  Tensor visits = at::zeros({channels == 0 ? n : 0, visit_integers_of(charges.scalar_type())},
+                            charges.options().dtype(at::kInt));
   most_mesh_bytes() = 0;
   const auto [terms, total] = charge_terms(charges, own, uniform, comm);
   with_meshes("mesh_potential", fractions, charges, influence, mesh_shape, order, window, comm, {},
               [&](auto &meshes) {
-                visit = meshes.visiting_order();
+                visits = meshes.visits();
                 meshes.convolution().keep_spectrum = with_spectrum;
                 meshes.for_each_turn([&] {
                   const Tensor mesh = meshes.spread(charges);
@@ -172,7 +177,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_forward_kernel(
                 });
                 spectrum = meshes.spectrum();
               });
-  return {values, field, spectrum.defined() ? spectrum : none(charges), visit};
+  return {values, field, spectrum.defined() ? spectrum : none(charges), visits};
 }
 
 Tensor mesh_potential_kernel(const Tensor &fractions, const Tensor &charges,
@@ -187,29 +192,30 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_backward_kernel(
     const Tensor &fractions, const Tensor &charges, const Tensor &influence,
     at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
     double own, const OptionalTensor &uniform, const Tensor &field, const Tensor &spectrum,
-    const Tensor &visit, const Tensor &grad, bool with_uniform) {
+    const Tensor &visits, const Tensor &grad, bool with_uniform) {
   const char *op = "mesh_potential_backward";
   if (goes_through_host(op, charges, comm)) {
     const auto [by_fractions, by_charges, by_influence, by_uniform] =
         mesh_potential_backward_kernel(fractions.cpu(), charges.cpu(), influence.cpu(), mesh_shape,
                                        order, window, comm, own, on_host(uniform), field.cpu(),
-                                       spectrum.cpu(), visit.cpu(), grad.cpu(), with_uniform);
+                                       spectrum.cpu(), visits.cpu(), grad.cpu(), with_uniform);
     return {by_fractions.to(charges.device()), by_charges.to(charges.device()),
             by_influence.to(charges.device()), by_uniform.to(charges.device())};
   }
   check_uniform(op, uniform);
   check_shape(op, "grad", grad, charges.size(0), charges.size(1));
   check_dtype(op, "grad", grad, charges.scalar_type());
-  TORCH_CHECK_VALUE(visit.dim() == 1 && visit.size(0) == charges.size(0) &&
-                        visit.scalar_type() == at::kInt && visit.is_contiguous(),
-                    "loremd::", op, ": expected visit of shape (", charges.size(0),
-                    ") and dtype int32, contiguous, from the forward, got ", visit.sizes(), " and ",
-                    visit.scalar_type());
+  const int64_t integers = visit_integers_of(charges.scalar_type());
+  TORCH_CHECK_VALUE(visits.sizes() == at::IntArrayRef({charges.size(0), integers}) &&
+                        visits.scalar_type() == at::kInt && visits.is_contiguous(),
+                    "loremd::", op, ": expected visits of shape (", charges.size(0), ", ", integers,
+                    ") and dtype int32, contiguous, from the forward, got ", visits.sizes(),
+                    " and ", visits.scalar_type());
   Tensor by_charges = empty_large(charges.sizes(), charges.options());
   Tensor by_fractions = field.dim() == 3 ? empty_gradient(fractions, charges) : none(fractions);
   Tensor by_influence = none(influence), by_uniform = none(fractions);
   const auto [terms, total] = charge_terms(grad, own, uniform, comm);
-  with_meshes(op, fractions, charges, influence, mesh_shape, order, window, comm, visit,
+  with_meshes(op, fractions, charges, influence, mesh_shape, order, window, comm, visits,
               [&](auto &meshes) {
                 if (spectrum.numel() > 0) {
                   auto &convolution = meshes.convolution();
@@ -289,7 +295,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> mesh_potential_forward_meta(LOREMD_ME
           with_field ? charges.new_empty_symint({charges.sym_size(0), 3, charges.sym_size(1)})
                      : none(charges),
           with_spectrum ? spectrum_meta(charges, mesh_shape, order) : none(charges),
-          charges.new_empty_symint({charges.sym_size(0)}, at::kInt)};
+          charges.new_empty_symint({charges.sym_size(0), visit_integers_of(charges.scalar_type())},
+                                   at::kInt)};
 }
 
 Tensor by_uniform_meta(const Tensor &fractions, const OptionalTensor &uniform) {
@@ -385,11 +392,11 @@ struct MeshPotential : torch::autograd::Function<MeshPotential> {
                         const Tensor &influence, const OptionalTensor &uniform,
                         const MeshArguments &a) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    auto [values, field, spectrum, visit] =
+    auto [values, field, spectrum, visits] =
         mesh_potential_forward(fractions, charges, influence, LOREMD_PASS(a), uniform,
                                fractions.requires_grad(), influence.requires_grad());
     ctx->save_for_backward(
-        {fractions, charges, influence, or_none(uniform), field, spectrum, visit});
+        {fractions, charges, influence, or_none(uniform), field, spectrum, visits});
     a.save(ctx);
     return values;
   }

@@ -8,6 +8,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/view_as_real.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/record_function.h>
 #include <ATen/TensorOperators.h>
 
@@ -51,16 +52,16 @@ struct Terms {
 template <class T>
 class Meshes {
  public:
-  // `visit`, the visiting_order() of the forward, may be undefined.
+  // `visits`, those of the forward, may be undefined.
   Meshes(const char *op, const Tensor &fractions, const Tensor &charges, const Tensor &influence,
          at::IntArrayRef mesh_shape, int64_t order, const OptionalTensor &window, int64_t comm,
-         const Tensor &visit)
+         const Tensor &visits)
       : options_(charges.options()),
         points_(mesh_points(op, mesh_shape)),
         distributed_(on_several_ranks(op, comm)),
         brick_(brick_of(fractions, order)),
         window_(series_of(op, "window", window)),
-        call_(in_brick(fractions), {}, brick_.points, charges.size(1), order, window_, visit),
+        call_(in_brick(fractions), {}, brick_.points, charges.size(1), order, window_, visits),
         shape_(call_.shape()),
         convolution_{shape_, influence.contiguous()} {
     if (!distributed_) {
@@ -111,8 +112,8 @@ class Meshes {
 
   // What the convolutions kept, if they were to.
   const Tensor &spectrum() const { return spectrum_; }
-  // (atoms,) int32, for the backward.
-  const Tensor &visiting_order() const { return call_.visiting_order(); }
+  // (atoms, visit_integers) int32, for the backward.
+  const Tensor &visits() const { return call_.visits(); }
 
   void interpolate(const Tensor &mesh, const Terms &terms, Tensor &values) const {
     RECORD_FUNCTION("loremd::interpolate", {});
@@ -258,10 +259,10 @@ class DeviceMeshes {
  public:
   DeviceMeshes(const char *op, const Tensor &fractions, const Tensor &charges,
                const Tensor &influence, at::IntArrayRef mesh_shape, int64_t order,
-               const OptionalTensor &window, const Tensor &visit)
+               const OptionalTensor &window, const Tensor &visits)
       : op_(op),
         mesh_(op, fractions, mesh_points(op, mesh_shape), charges.size(1), order,
-              series_of(op, "window", window), 1, visit),
+              series_of(op, "window", window), 1, visits.defined() ? visits.select(1, 0) : visits),
         layout_(loremd::mesh_layout(mesh_points(op, mesh_shape), charges.size(1),
                                     static_cast<int>(order), sizeof(T))),
         convolution_{mesh_.shape(), influence.contiguous()} {}
@@ -289,7 +290,13 @@ class DeviceMeshes {
   }
 
   const Tensor &spectrum() const { return spectrum_; }
-  Tensor visiting_order() const { return mesh_.visiting_order(); }
+  // As on the CPU, but of the integers the atom alone has a meaning.
+  Tensor visits() const {
+    const Tensor order = mesh_.visiting_order();
+    const Tensor visits = at::zeros({order.size(0), visit_integers<T>}, order.options());
+    visits.select(1, 0).copy_(order);
+    return visits;
+  }
 
   void interpolate(const Tensor &mesh, const Terms &terms, Tensor &values) const {
     RECORD_FUNCTION("loremd::interpolate", {});
@@ -359,12 +366,12 @@ inline void check_mesh_arguments(const char *op, const Tensor &fractions, const 
                     expected[2], ") for this mesh, got ", influence.sizes());
 }
 
-// Calls body(Meshes<T>& or DeviceMeshes<T>&) for the dtype of the charges. `visit`, the
-// visiting_order() of the forward, may be undefined.
+// Calls body(Meshes<T>& or DeviceMeshes<T>&) for the dtype of the charges. `visits`, those of the
+// forward, may be undefined.
 template <class Body>
 void with_meshes(const char *op, const Tensor &fractions, const Tensor &charges,
                  const Tensor &influence, at::IntArrayRef mesh_shape, int64_t order,
-                 const OptionalTensor &window, int64_t comm, const Tensor &visit, Body &&body) {
+                 const OptionalTensor &window, int64_t comm, const Tensor &visits, Body &&body) {
   check_mesh_arguments(op, fractions, charges, influence, mesh_shape, comm);
   if (charges.size(1) == 0) return;
   AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "mesh_potential", [&] {
@@ -372,12 +379,12 @@ void with_meshes(const char *op, const Tensor &fractions, const Tensor &charges,
       if constexpr (device_kernels) {
         if (on_device(charges) && !on_several_ranks(op, comm)) {
           DeviceMeshes<scalar_t> meshes(op, fractions, charges, influence, mesh_shape, order,
-                                        window, visit);
+                                        window, visits);
           return body(meshes);
         }
       }
       Meshes<scalar_t> meshes(op, fractions, charges, influence, mesh_shape, order, window, comm,
-                              visit);
+                              visits);
       body(meshes);
     });
   });

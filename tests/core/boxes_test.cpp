@@ -14,7 +14,7 @@
 #include "mesh/layout.hpp"
 #include "mesh/remap.hpp"
 #include "mesh/spread.hpp"
-#include "mesh/visiting_order.hpp"
+#include "visits.hpp"
 
 namespace {
 
@@ -137,10 +137,10 @@ struct Atoms {
   int64_t count() const { return static_cast<int64_t>(fractions.size()) / 3; }
 };
 
-loremd::MeshCall<double> call_of(const double *fractions, const std::vector<int32_t> &visit,
+loremd::MeshCall<double> call_of(const std::vector<loremd::Visit<double>> &visits,
                                  const MeshShape &shape,
                                  const loremd::WindowTable<double> &window) {
-  return {fractions, nullptr, visit.data(), static_cast<int64_t>(visit.size()), shape, &window};
+  return {visits.data(), nullptr, static_cast<int64_t>(visits.size()), shape, &window};
 }
 
 constexpr int order = 4;
@@ -152,11 +152,8 @@ Part spread(const std::vector<double> &fractions, const std::vector<double> &cha
   static const loremd::WindowTable<double> window({order});
   Part mesh{loremd::mesh_layout(points, channels, order, sizeof(double)), {}};
   mesh.values.resize(mesh.shape.size());
-  const auto n = static_cast<int64_t>(fractions.size()) / 3;
-  std::vector<int32_t> visit(n);
-  loremd::visiting_order(fractions.data(), n, mesh.shape, order, visit.data());
-  loremd::spread(call_of(fractions.data(), visit, mesh.shape, window), charges.data(),
-                 mesh.values.data());
+  const auto visits = visits_of<double>(fractions, mesh.shape, order);
+  loremd::spread(call_of(visits, mesh.shape, window), charges.data(), mesh.values.data());
   loremd::fold_halo(mesh.shape, mesh.values.data());
   return mesh;
 }
@@ -167,11 +164,10 @@ std::array<std::vector<double>, 2> interpolate(const std::vector<double> &fracti
   static const loremd::WindowTable<double> window({order});
   const auto n = static_cast<int64_t>(fractions.size()) / 3;
   std::vector<double> values(n * channels), gradients(3 * n);
-  std::vector<int32_t> visit(n);
-  loremd::visiting_order(fractions.data(), n, mesh.shape, order, visit.data());
+  const auto visits = visits_of<double>(fractions, mesh.shape, order);
   loremd::fill_halo(mesh.shape, mesh.values.data());
-  loremd::interpolate_gradient(call_of(fractions.data(), visit, mesh.shape, window),
-                               mesh.values.data(), charges.data(), values.data(), gradients.data());
+  loremd::interpolate_gradient(call_of(visits, mesh.shape, window), mesh.values.data(),
+                               charges.data(), values.data(), gradients.data());
   return {values, gradients};
 }
 

@@ -29,6 +29,7 @@
 #include "mesh/visiting_order.hpp"
 #include "simd.hpp"
 #include "tuning/mesh_plan.hpp"
+#include "visits.hpp"
 
 namespace {
 
@@ -75,9 +76,8 @@ void spread_conserves_charge_and_is_adjoint(const loremd::WindowSpec &window, in
   for (int i = 0; i < 2 * channels; ++i) charges[i] = std::cos(3.0 * i);
   const loremd::WindowTable<double> table(window);
   const auto shape = loremd::mesh_layout({10, 11, 13}, channels, window.order, sizeof(double));
-  std::vector<int32_t> visit(2);
-  loremd::visiting_order(fractions.data(), 2, shape, window.order, visit.data());
-  const loremd::MeshCall<double> call{fractions.data(), nullptr, visit.data(), 2, shape, &table};
+  const auto visits = visits_of<double>(fractions, shape, window.order);
+  const loremd::MeshCall<double> call{visits.data(), nullptr, 2, shape, &table};
   const auto mesh = spread(call, charges.data());
   double total = 0, expected_total = 0, product = 0, expected = 0;
   std::vector<double> other(mesh.size()), packed(shape.size()), values(2 * channels);
@@ -211,12 +211,12 @@ void field_is_the_derivative_of_the_values() {
   for (int channels : {1, 3, 10}) {
     const auto shape = loremd::mesh_layout({9, 10, 11}, channels, 5, sizeof(double));
     const loremd::WindowTable<double> table({5});
-    const int32_t first = 0;
     std::vector<double> compact(9 * 10 * 11 * channels), mesh(shape.size());
     for (size_t i = 0; i < compact.size(); ++i) compact[i] = std::sin(double(i));
     loremd::pack_mesh(shape, compact.data(), mesh.data());
     const auto values_at = [&](std::vector<double> at, std::vector<double> *field) {
-      const loremd::MeshCall<double> call{at.data(), nullptr, &first, 1, shape, &table};
+      const auto visits = visits_of<double>(at, shape, 5);
+      const loremd::MeshCall<double> call{visits.data(), nullptr, 1, shape, &table};
       std::vector<double> values(channels), same(channels), gradient(3);
       loremd::interpolate(call, mesh.data(), values.data());
       field->resize(3 * channels);
@@ -253,12 +253,20 @@ void every_atom_is_visited_once_in_its_slab() {
   for (int64_t nx : {7, 17, 31, 70, 71}) {
     const int order = nx == 17 ? 10 : 6;
     const loremd::MeshShape shape{{nx, 71, 272}, 10};
-    std::vector<int32_t> atoms(1000);
-    loremd::visiting_order(fractions.data(), 1000, shape, order, atoms.data());
-    std::vector<int> visits(1000);
-    for (int32_t i : atoms) ++visits[i];
-    expect(visits == std::vector<int>(1000, 1), "every atom is visited once");
-    const auto starts = loremd::slab_starts(fractions.data(), 1000, shape, order, atoms.data());
+    const auto visits = visits_of<float>(fractions, shape, order);
+    std::vector<int> times(1000);
+    for (const auto &visit : visits) {
+      ++times[visit.atom];
+      const int64_t first[3] = {visit.x, visit.y, visit.z};
+      for (int a = 0; a < 3; ++a) {
+        const auto start =
+            loremd::window_start(fractions[3 * visit.atom + a], shape.points[a], order);
+        expect(first[a] == start.first && std::abs(visit.offset[a] - start.offset) < 1e-6,
+               "visits know where windows start");
+      }
+    }
+    expect(times == std::vector<int>(1000, 1), "every atom is visited once");
+    const auto starts = loremd::slab_starts(visits.data(), 1000, nx, order);
     const int64_t slabs = static_cast<int64_t>(starts.size()) - 1;
     expect(slabs == 1 || slabs % 2 == 0, "the number of slabs is even or one");
     expect(starts.front() == 0 && starts.back() == 1000, "slabs hold all");
@@ -267,9 +275,8 @@ void every_atom_is_visited_once_in_its_slab() {
     for (int64_t s = 0; s < slabs; ++s) {
       int64_t lowest = nx, highest = end_of_last;
       for (int64_t k = starts[s]; k < starts[s + 1]; ++k) {
-        const auto x = loremd::window_start(fractions[3 * atoms[k]], nx, order).first;
-        lowest = std::min(lowest, x);
-        highest = std::max(highest, x);
+        lowest = std::min<int64_t>(lowest, visits[k].x);
+        highest = std::max<int64_t>(highest, visits[k].x);
       }
       expect(lowest > end_of_last, "slabs follow each other");
       end_of_last = highest;
@@ -280,9 +287,10 @@ void every_atom_is_visited_once_in_its_slab() {
 void bad_input_throws() {
   const std::vector<double> fractions{0.1, 0.2, 0.3}, charges{1};
   std::vector<double> mesh(8 * 8 * 8);
-  const int32_t first = 0;
   const loremd::WindowTable<double> table({5});
-  const loremd::MeshCall<double> call{fractions.data(), nullptr, &first, 1, {{8, 8, 8}, 1}, &table};
+  const loremd::MeshShape without_halo{{8, 8, 8}, 1};
+  const auto visits = visits_of<double>(fractions, without_halo, 5);
+  const loremd::MeshCall<double> call{visits.data(), nullptr, 1, without_halo, &table};
   const std::vector<double> nan{0.1, std::nan(""), 0.3};
   int32_t atom = 0;
   expect(throws([&] { loremd::visiting_order(nan.data(), 1, call.shape, 5, &atom); }),

@@ -18,7 +18,7 @@
 #include "mesh/cuda.hpp"
 #include "mesh/interpolate.hpp"
 #include "mesh/spread.hpp"
-#include "mesh/visiting_order.hpp"
+#include "visits.hpp"
 
 namespace {
 
@@ -63,7 +63,7 @@ struct Meshes {
   Values<T> charges;
   loremd::WindowTable<T> table;
   loremd::MeshShape host, device;
-  Values<int32_t> visit;
+  std::vector<loremd::Visit<T>> visits;
   Values<int64_t> sorted;
   Values<int32_t> sorted_bins, first, starts;
   Values<T> weights;
@@ -74,14 +74,13 @@ struct Meshes {
         table({order}),
         host(loremd::mesh_layout({11, 12, 10}, channels, order, sizeof(T))),
         device(cuda::mesh_shape<T>({11, 12, 10}, channels, order)),
-        visit(n),
         sorted(n),
         sorted_bins(n),
         first(3 * n),
         starts(11 * 12 * 10 + 1),
         weights(9 * order * n) {
     for (double &f : fractions) f *= 3;
-    loremd::visiting_order(fractions.data(), n, host, order, visit.data());
+    visits = visits_of<T>(fractions, host, order);
     Values<int32_t> bins(n);
     cuda::window_bins(fractions.data(), n, device, order, bins.data(), none);
     std::iota(sorted.begin(), sorted.end(), 0);
@@ -94,7 +93,7 @@ struct Meshes {
   }
 
   loremd::MeshCall<T> call(bool along) const {
-    return {fractions.data(), along ? directions.data() : nullptr, visit.data(), n, host, &table};
+    return {visits.data(), along ? directions.data() : nullptr, n, host, &table};
   }
   Values<T> compact(const Values<T> &mesh) const {
     Values<T> result;

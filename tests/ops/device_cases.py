@@ -120,7 +120,8 @@ ARGUMENTS = {
     "mesh_potential_forward": lambda c: [*_mesh(c), True, False],
     "mesh_potential_backward": lambda c: [
         *_mesh(c),
-        *(c.random(c.n, 3, c.charges.shape[1]), c.random(0)),
+        # the same for all atoms, whose order is each side's own
+        *(c.random(1, 3, c.charges.shape[1]).repeat(c.n, 1, 1), c.random(0)),
         torch.ops.loremd.mesh_potential_forward(*_mesh(c), False, False)[3],
         c.random(*c.charges.shape),
     ],

@@ -425,10 +425,12 @@ class TestBadInput:
         fractions = ops.fractional(positions, cell)
         influence = torch.ones(8, 9, 6, dtype=torch.float64)
         arguments = (fractions, charges, influence, SHAPE, 5, None, 0, 0.0, None)
-        _, field, spectrum, visit = torch.ops.loremd.mesh_potential_forward(*arguments, True, False)
-        assert visit.sort()[0].tolist() == list(range(5))
-        for wrong in (visit[1:], visit.long()):
-            with pytest.raises(ValueError, match=r"expected visit of shape \(5\) and dtype int32"):
+        _, field, spectrum, visits = torch.ops.loremd.mesh_potential_forward(
+            *arguments, True, False
+        )
+        assert visits[:, 0].sort()[0].tolist() == list(range(5))
+        for wrong in (visits[1:], visits[:, :1], visits.long()):
+            with pytest.raises(ValueError, match=r"expected visits of shape \(5, 10\) and dtype"):
                 torch.ops.loremd.mesh_potential_backward(
                     *arguments, field, spectrum, wrong, charges
                 )

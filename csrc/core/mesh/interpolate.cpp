@@ -39,11 +39,12 @@ LOREMD_INLINE void interpolate_atoms(const MeshCall<T> &call, Channels channels,
         prefetch(values + i * call.row(), channels);
         if (terms.charges) prefetch(terms.charges + i * call.row(), channels);
       },
-      [&](const int32_t *atoms, int n, const auto *windows) LOREMD_INLINE_LAMBDA {
+      [&](const Visit<T> *visits, int n, const auto *windows) LOREMD_INLINE_LAMBDA {
         const auto contract_sums = [&](int i, const T *of_window) LOREMD_INLINE_LAMBDA {
-          T *const of_atom = values + atoms[i] * call.row();
+          const int64_t atom = visits[i].atom;
+          T *const of_atom = values + atom * call.row();
           contract<Longest, P>(channels, windows[i].weights[2], of_window, of_atom);
-          add_terms<Longest>(channels, terms, atoms[i], call.row(), of_atom);
+          add_terms<Longest>(channels, terms, atom, call.row(), of_atom);
         };
         if constexpr (is_single<Channels>) {  // a row is one vector, wherever it starts
           for (int i = 0; i < n; ++i) {

@@ -14,8 +14,8 @@ namespace loremd {
 //                                atoms); complete after fold_halo
 //
 // With call.directions the weights are replaced by their derivative along the atom's direction.
-// The transpose is `interpolate`. Only the atoms of call.visit count. Positions must be finite
-// (visiting_order checks that). Throws Error on a mesh that has not the layout for the window.
+// The transpose is `interpolate`. Only the atoms of call.visits count. Throws Error on a mesh that
+// has not the layout for the window.
 template <class T>
 void spread(const MeshCall<T> &call, const T *charges, T *mesh);
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "mesh/window.hpp"
 #include "simd.hpp"
 
 namespace loremd {
@@ -117,17 +116,40 @@ void visiting_order(const double *fractions, int64_t n, const MeshShape &shape, 
   }
 }
 
-std::vector<int64_t> slab_starts(const double *fractions, int64_t n, const MeshShape &shape,
-                                 int order, const int32_t *atoms) {
-  const int64_t nx = shape.points[0];
+template <class T>
+LOREMD_CLONES void set_visits(const double *fractions, const int32_t *order, int64_t n,
+                              const MeshShape &shape, int points, Visit<T> *visits) {
+  constexpr int64_t ahead = 16;
+  for (int64_t v = 0; v < n; ++v) {
+    if (v + ahead < n) prefetch(fractions + 3 * int64_t{order[v + ahead]}, 3);
+    Visit<T> &visit = visits[v];
+    visit.atom = order[v];
+    int32_t *const first[3] = {&visit.x, &visit.y, &visit.z};
+    for (int a = 0; a < 3; ++a) {
+      const auto start =
+          window_start(fractions[3 * int64_t{order[v]} + a], shape.points[a], points);
+      *first[a] = static_cast<int32_t>(start.first);
+      visit.offset[a] = static_cast<T>(start.offset);
+    }
+  }
+}
+
+template <class T>
+std::vector<int64_t> slab_starts(const Visit<T> *visits, int64_t n, int64_t nx, int points) {
   std::vector<int64_t> starts;
-  for (int64_t begin : slab_begins(nx, order)) {
-    const auto before = [&](int32_t atom) {
-      return window_start(fractions[3 * atom], nx, order).first < begin;
-    };
-    starts.push_back(std::partition_point(atoms, atoms + n, before) - atoms);
+  for (int64_t begin : slab_begins(nx, points)) {
+    const auto before = [&](const Visit<T> &visit) { return visit.x < begin; };
+    starts.push_back(std::partition_point(visits, visits + n, before) - visits);
   }
   return starts;
 }
+
+#define LOREMD_INSTANTIATE(T)                                                                \
+  template void set_visits(const double *, const int32_t *, int64_t, const MeshShape &, int, \
+                           Visit<T> *);                                                      \
+  template std::vector<int64_t> slab_starts(const Visit<T> *, int64_t, int64_t, int);
+LOREMD_INSTANTIATE(float)
+LOREMD_INSTANTIATE(double)
+#undef LOREMD_INSTANTIATE
 
 }  // namespace loremd

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "mesh/window.hpp"
 #include "types.hpp"
 
 namespace loremd {
@@ -14,15 +15,21 @@ namespace loremd {
 void visiting_order(const double *fractions, int64_t n, const MeshShape &shape, int order,
                     int32_t *atoms);
 
+// visits <- n atoms in the order of `order` (a part of visiting_order), with the starts of their
+// windows of `points` points.
+template <class T>
+void set_visits(const double *fractions, const int32_t *order, int64_t n, const MeshShape &shape,
+                int points, Visit<T> *visits);
+
 // Slabs of the mesh, by the first x of each, and the number of x at the end: each is at least
 // `order` points wide. Their number is even, or one.
 std::vector<int64_t> slab_begins(int64_t nx, int order);
 
-// Where the slabs of such an order begin: slab s holds atoms[starts[s]] to atoms[starts[s + 1]],
-// all in slab s of the mesh. Windows of the slabs 0, 2, 4, ... do not touch each other, nor do
-// those of 1, 3, 5, ..., so threads may spread them at once. It depends on mesh and order only,
-// which makes the sums the same for any number of threads.
-std::vector<int64_t> slab_starts(const double *fractions, int64_t n, const MeshShape &shape,
-                                 int order, const int32_t *atoms);
+// Where the slabs of all n visits begin: slab s holds visits[starts[s]] to visits[starts[s + 1]],
+// all in slab s of a mesh of nx points. Windows of the slabs 0, 2, 4, ... do not touch each other,
+// nor do those of 1, 3, 5, ..., so threads may spread them at once. It depends on mesh and order
+// only, which makes the sums the same for any number of threads.
+template <class T>
+std::vector<int64_t> slab_starts(const Visit<T> *visits, int64_t n, int64_t nx, int points);
 
 }  // namespace loremd

@@ -15,49 +15,40 @@
 
 namespace loremd {
 
+// An atom in the order of the visit, and where its window starts: the first point of each axis, and
+// the rest (WindowStart). Every pass over the atoms reads these one after the other, instead of
+// positions from anywhere in memory.
+template <class T>
+struct Visit {
+  int32_t atom, x, y, z;
+  T offset[3];  // only what is left of a mesh spacing is rounded to T
+};
+
 // Atoms and mesh of one call.
 template <class T>
 struct MeshCall {
-  const double *fractions;  // (n, 3) positions in units of the cell vectors, any finite value
+  const Visit<T> *visits;  // (atoms) a part of those of `set_visits`
   const double
-      *directions;       // (n, 3) or null: with it, weights w become (direction . d/dfraction) w
-  const int32_t *visit;  // (atoms) a part of the atoms of `visiting_order`
-  int64_t atoms;         // length of `visit`
-  MeshShape shape;       // by mesh_layout, for the order of the window
+      *directions;  // (n, 3) or null: with it, weights w become (direction . d/dfraction) w
+  int64_t atoms;    // length of `visits`
+  MeshShape shape;  // by mesh_layout, for the order of the window
   const WindowTable<T> *window;
   int64_t columns = 0;  // of the arrays below that say (atoms, channels): there the channels are a
                         // part of each row, from the address given on; 0: all of it
-  int64_t place = 0;    // of the first atom of `visit` in the order of all atoms
+  int64_t place = 0;    // of the first of the visits among all
 
   int64_t row() const { return columns > 0 ? columns : shape.channels; }
 };
 
-// The three axes of one atom: offsets of its rows of mesh points, and weights with as many
-// derivatives by the fractional coordinates as `Derivatives` says. Lanes from P on are zero.
-template <int P, class T, int Derivatives>
-struct AtomWindow {
-  static constexpr int lanes = window_lanes(P);
+// The offsets of the P x P rows of mesh points that the windows of a column (x, y) touch.
+template <int P>
+struct ColumnRows {
+  int64_t x[P], y[P];
 
-  alignas(64) T weights[3][lanes];
-  alignas(64) T slopes[Derivatives > 0 ? 3 : 1][lanes];
-  alignas(64) T curvatures[Derivatives > 1 ? 3 : 1][lanes];
-  int64_t x[P], y[P], z;  // row (kx, ky) of the window starts at x[kx] + y[ky] + z
-
-  template <int Longest>
-  LOREMD_INLINE void set(const MeshCall<T> &call, int64_t atom) {
-    const MeshShape &shape = call.shape;
-    int64_t first[3];
-    T offset[3];
-    for (int a = 0; a < 3; ++a) {
-      const auto start = window_start(call.fractions[3 * atom + a], shape.points[a], P);
-      first[a] = start.first;
-      // only what is left of a mesh spacing is rounded to T
-      offset[a] = static_cast<T>(start.offset);
-    }
-    rows_from(first[0], shape.points[0], shape.plane_size(), x);
-    rows_from(first[1], shape.points[1], shape.row_size(), y);
-    z = first[2] * shape.stride;
-    evaluate<Longest>(*call.window, shape, offset);
+  template <class T>
+  LOREMD_INLINE void set(const MeshShape &shape, const Visit<T> &visit) {
+    rows_from(visit.x, shape.points[0], shape.plane_size(), x);
+    rows_from(visit.y, shape.points[1], shape.row_size(), y);
   }
 
  private:
@@ -70,7 +61,29 @@ struct AtomWindow {
       offsets[k] = next == n * step ? 0 : next;
     }
   }
+};
 
+// The three axes of one atom: offsets of its rows of mesh points, and weights with as many
+// derivatives by the fractional coordinates as `Derivatives` says. Lanes from P on are zero.
+template <int P, class T, int Derivatives>
+struct AtomWindow {
+  static constexpr int lanes = window_lanes(P);
+
+  alignas(64) T weights[3][lanes];
+  alignas(64) T slopes[Derivatives > 0 ? 3 : 1][lanes];
+  alignas(64) T curvatures[Derivatives > 1 ? 3 : 1][lanes];
+  const int64_t *x, *y;  // row (kx, ky) of the window starts at x[kx] + y[ky] + z
+  int64_t z;
+
+  template <int Longest>
+  LOREMD_INLINE void set(const MeshCall<T> &call, const Visit<T> &visit,
+                         const ColumnRows<P> &rows) {
+    x = rows.x, y = rows.y;
+    z = visit.z * call.shape.stride;
+    evaluate<Longest>(*call.window, call.shape, visit.offset);
+  }
+
+ private:
   // Horner's rule for the three axes at once, and its derivatives.
   template <int Longest>
   LOREMD_INLINE void evaluate(const WindowTable<T> &table, const MeshShape &shape,
@@ -98,8 +111,8 @@ struct AtomWindow {
   }
 };
 
-// The windows of so many atoms are made together, so that the long chain from position to address
-// of one overlaps with that of others.
+// The windows of so many atoms are made together, so that what one waits for overlaps with that of
+// others.
 constexpr int windows_together = 8;
 
 // Asks for `count` values, to be read or overwritten soon.
@@ -110,22 +123,29 @@ LOREMD_INLINE void prefetch(const T *values, Count count) {
   if (count > 1) __builtin_prefetch(values + count - 1);
 }
 
-// Calls body(atoms, count, their windows) for the atoms of a call, some at a time, with vectors of
+// Calls body(visits, count, their windows) for the atoms of a call, some at a time, with vectors of
 // up to `Longest` bytes, and fetch(atom, its place in the visit) some atoms earlier: sorted atoms
 // are anywhere in memory, and what the body needs of them must be asked for in time.
 template <int Longest, int P, int Derivatives, class T, class Fetch, class Body>
 LOREMD_INLINE void for_each_windows(const MeshCall<T> &call, Fetch &&fetch, Body &&body) {
   AtomWindow<P, T, Derivatives> windows[windows_together];
+  ColumnRows<P> columns[windows_together];  // as many as these windows may come from, in a ring
+  int column = 0, x = -1, y = -1;           // of the last atom
   for (int64_t begin = 0; begin < call.atoms; begin += windows_together) {
     const int64_t end = std::min(begin + windows_together, call.atoms);
     for (int64_t v = end; v < std::min(end + windows_together, call.atoms); ++v) {
-      prefetch(call.fractions + 3 * call.visit[v], 3);
-      fetch(call.visit[v], call.place + v);
+      fetch(call.visits[v].atom, call.place + v);
     }
     for (int64_t v = begin; v < end; ++v) {
-      windows[v - begin].template set<Longest>(call, call.visit[v]);
+      const Visit<T> &visit = call.visits[v];
+      if (visit.x != x || visit.y != y) {
+        x = visit.x, y = visit.y;
+        column = (column + 1) % windows_together;
+        columns[column].set(call.shape, visit);
+      }
+      windows[v - begin].template set<Longest>(call, visit, columns[column]);
     }
-    body(call.visit + begin, static_cast<int>(end - begin), windows);
+    body(call.visits + begin, static_cast<int>(end - begin), windows);
   }
 }
 
@@ -133,9 +153,9 @@ LOREMD_INLINE void for_each_windows(const MeshCall<T> &call, Fetch &&fetch, Body
 template <int Longest, int P, int Derivatives, class T, class Fetch, class Body>
 LOREMD_INLINE void for_each_window(const MeshCall<T> &call, Fetch &&fetch, Body &&body) {
   for_each_windows<Longest, P, Derivatives>(
-      call, fetch, [&](const int32_t *atoms, int n, const auto *windows) LOREMD_INLINE_LAMBDA {
-        const int64_t place = call.place + (atoms - call.visit);
-        for (int i = 0; i < n; ++i) body(atoms[i], place + i, windows[i]);
+      call, fetch, [&](const Visit<T> *visits, int n, const auto *windows) LOREMD_INLINE_LAMBDA {
+        const int64_t place = call.place + (visits - call.visits);
+        for (int i = 0; i < n; ++i) body(int64_t{visits[i].atom}, place + i, windows[i]);
       });
 }
 
