@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """spread, interpolate, convolve, influence: physics first, then plain torch, then derivatives."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.polynomial import Polynomial, legendre
 from torch.autograd import gradcheck, gradgradcheck
 
-from loremd import ops
+from loremd import _core, ops
 from loremd.ops import reference
 
 from .systems import CELLS, MESH, atoms, cell_of
@@ -112,6 +114,43 @@ def test_equal_to_plain_torch(order, shape, channels, dtype):
         ops.interpolate(positions, mesh, cell, order, window),
         reference.interpolate(positions, mesh, cell, order, window),
         **tolerance,
+    )
+
+
+def own_weights(fractions, points, order, window):
+    """Weights (n, points) of one axis by the polynomials that the core makes of a window."""
+    weights = torch.zeros(len(fractions), points, dtype=torch.float64)
+    for i, fraction in enumerate((fractions % 1.0).tolist()):
+        start = fraction * points - 0.5 * order
+        first = math.floor(start) + 1
+        touched = torch.arange(first, first + order) % points
+        own = _core.window_weights(start + 1 - first, order, 0, window.numpy())
+        weights[i, touched] = torch.from_numpy(own)
+    return weights
+
+
+@pytest.mark.parametrize("dtype", EXACT)
+@pytest.mark.parametrize("channels", [1, 5, 10])
+@pytest.mark.parametrize("order", ORDERS)
+def test_prolate_windows_are_their_polynomials(order, channels, dtype):
+    """Exactly, whatever they differ from their shape by."""
+    cell, window = cell_of("triclinic"), window_of("prolate", order)
+    positions, charges = atoms(12, cell, channels, dtype=dtype)
+    mesh = random_mesh(channels, dtype=dtype)
+    fractions = positions @ torch.linalg.inv(cell)
+    axes = (own_weights(fractions[:, a], MESH[a], order, window) for a in range(3))
+    weights = torch.einsum("ix,iy,iz->ixyz", *axes).to(dtype)
+    torch.testing.assert_close(
+        ops.spread(positions, charges, cell, MESH, order, window),
+        torch.einsum("ixyz,ic->xyzc", weights, charges),
+        rtol=0,
+        atol=EXACT[dtype],
+    )
+    torch.testing.assert_close(
+        ops.interpolate(positions, mesh, cell, order, window),
+        torch.einsum("ixyz,xyzc->ic", weights, mesh),
+        rtol=0,
+        atol=EXACT[dtype],
     )
 
 
