@@ -95,6 +95,15 @@ struct Meshes {
   loremd::MeshCall<T> call(bool along) const {
     return {visits.data(), along ? directions.data() : nullptr, n, host, &table};
   }
+  // What has as many values for each visit, sorted by the atoms.
+  Values<T> by_atom(const Values<T> &in_order) const {
+    const size_t each = in_order.size() / n;
+    Values<T> result(in_order.size());
+    for (size_t v = 0; v < visits.size(); ++v) {
+      std::copy_n(&in_order[v * each], each, &result[visits[v].atom * each]);
+    }
+    return result;
+  }
   Values<T> compact(const Values<T> &mesh) const {
     Values<T> result;
     for (int64_t p = 0; p < 11 * 12 * 10; ++p) {
@@ -136,6 +145,7 @@ void spread_and_interpolate_agree(int order, int64_t channels) {
     } else {
       Values<T> field(3 * n * channels), own_values(n * channels), own_field(3 * n * channels);
       loremd::interpolate_field(m.call(false), mesh.data(), values.data(), field.data());
+      field = m.by_atom(field);
       cuda::interpolate_field(m.windows, m.device, collected.data(), own_values.data(),
                               own_field.data(), none);
       expect(close(own_values, values) && close(own_field, field), "interpolate_field agrees");

@@ -115,6 +115,8 @@ def test_both_sides_call_the_same_functions(stem, header, functions):
     parts = [f"{stem}.cpp"]
     if stem == "mesh/interpolate":
         parts.append("mesh/interpolate_field.cpp")
+    if stem in ("mesh/spread", "mesh/interpolate"):  # what the windows of both start from
+        parts.append("mesh/visiting_order.cpp")
     cuda_stem = stem.removesuffix("_tabulated")  # in one file with the exact kernel
     cuda_parts = [f"{cuda_stem}.cu", *(["mesh/windows.cu"] if stem.startswith("mesh/") else [])]
     if stem == "features/tensor_product":
