@@ -20,7 +20,7 @@ namespace loremd_torch {
 template <class T>
 constexpr int64_t visit_integers = sizeof(loremd::Visit<T>) / sizeof(int32_t);
 
-constexpr int64_t atoms_per_task = 512, windows_per_task = 2048;
+constexpr int64_t windows_per_task = 2048;
 
 // Calls what it holds when it goes out of scope, also when something is thrown.
 template <class Body>
